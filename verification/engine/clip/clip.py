@@ -1,0 +1,23 @@
+"""The clip: what remains of a video after sampling and resizing; all distances are in its pixels."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Clip:
+    """`frames`: (l, 3, h, w) float32 RGB in [0, 1], l >= 2. `name`, `sha256`: of the video file it was read from."""
+
+    frames: Tensor
+    name: str
+    sha256: str
+
+    @property
+    def length(self) -> int:
+        return int(self.frames.shape[0])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return int(self.frames.shape[2]), int(self.frames.shape[3])

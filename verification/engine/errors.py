@@ -1,0 +1,29 @@
+"""One hierarchy for everything the engine refuses. Each message says what is wrong and what to do."""
+
+
+class EngineError(Exception):
+    """Base of all errors that a user can cause and mend; `str(error)` is shown to people as it is."""
+
+
+class ClipError(EngineError):
+    """The video cannot be decoded, or not into the clip that was asked for."""
+
+
+class ClassifierError(EngineError):
+    """The classifier cannot be read, does not fit its architecture, or does not behave like a classifier."""
+
+
+class UnsupportedOperation(ClassifierError):
+    """The network contains an operation without a bound rule; the message names it and its place."""
+
+
+class SpecificationError(EngineError):
+    """The question makes no sense: an unknown space, a flow that the clip does not have, a radius below zero."""
+
+
+class CheckpointError(EngineError):
+    """A checkpoint cannot be read or belongs to another question."""
+
+
+class Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """Raised inside a long computation when the observer asks to stop; never reaches a caller of `verify`."""

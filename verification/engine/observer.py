@@ -1,0 +1,26 @@
+"""The one way in which the engine speaks while it works. The caller implements what it needs."""
+
+from verification.engine.result import AdversarialExample, BoundPoint
+
+
+class Observer:
+    """Receives progress; every method may be overridden, none needs to be. Calls come from the thread of `verify`."""
+
+    def started(self, label: int, confidence: float) -> None:
+        """The clip is classified: its label and the softmax confidence of that label."""
+
+    def bounds(self, point: BoundPoint) -> None:
+        """A bound moved. Points come numbered and monotone."""
+
+    def adversarial(self, example: AdversarialExample) -> None:
+        """A better adversarial example than every one before."""
+
+    def event(self, text: str) -> None:
+        """Something that a person who watches would like to read, in one line."""
+
+    def checkpoint(self, state: bytes) -> None:
+        """All that a later `verify` needs to go on from here (see `anytime`); opaque to the caller."""
+
+    def should_stop(self) -> bool:
+        """Asked often, also inside long computations; True ends the run with the bounds it has."""
+        return False

@@ -1,0 +1,76 @@
+"""What the engine says: numbered bounds with their guarantee, the adversarial example, and the final result."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from torch import Tensor
+
+from verification.engine.perturbation.norms import Norm
+
+
+class Guarantee(StrEnum):
+    """What a number is worth (engine contract, section 4). Never shown as more than it is."""
+
+    SOUND = "sound"  #: a proof for every real-valued perturbation in the ball
+    CONDITIONAL = "conditional"  #: holds if a constant holds that was supplied or estimated
+    EMPIRICAL = "empirical"  #: a concrete example, re-evaluated in float64
+
+
+class Status(StrEnum):
+    """Why a verification ended."""
+
+    CONVERGED = "converged"  #: lower >= (1 - tolerance) * upper
+    CERTIFIED = "certified"  #: the whole ball of the asked radius is proven safe: no adversarial example within it
+    EXHAUSTED = "exhausted"  #: the budget is spent; both bounds hold
+    STOPPED = "stopped"  #: a person stopped it; both bounds hold
+
+
+@dataclass(frozen=True)
+class BoundPoint:
+    """One step of the two bounds. `number` counts from 1 without gaps; `source` says which bound moved, "lower" or "upper"."""
+
+    number: int
+    seconds: float
+    lower: float
+    upper: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Realisation:
+    """How well the perturbed clip's own flow P(v') follows the asked P(v) + delta (section 2). Ratios to ||delta||."""
+
+    rms: float
+    median: float
+
+
+@dataclass(frozen=True)
+class AdversarialExample:
+    """A concrete perturbation that changes the class, re-evaluated in float64 on the imposed clip.
+
+    `delta`: (l-1, 2, h, w) float64 pixels, component 0 horizontal. `clip`: (l, 3, h, w) in [0, 1].
+    """
+
+    delta: Tensor
+    clip: Tensor
+    label: int
+    confidence: float
+    distances: dict[Norm, float]
+    shares: tuple[float, ...]  #: per flow, its part of the squared L2 norm; sums to 1
+    realisation: Realisation
+    survives_rounding: bool  #: the class stays changed after the frames are rounded to 8 bits
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of `verify`. `upper is None` until an adversarial example is found; then `adversarial` holds it."""
+
+    label: int
+    confidence: float
+    lower: float
+    lower_guarantee: Guarantee
+    upper: float | None
+    adversarial: AdversarialExample | None
+    status: Status
+    seconds: float
+    history: tuple[BoundPoint, ...]
