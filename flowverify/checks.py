@@ -1,4 +1,4 @@
-"""System checks: what is misconfigured, before it shows as something stranger. Run by every manage.py command."""
+"""System checks, run by every manage.py command: what is misconfigured, before it shows as something odd."""
 
 import os
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def check_home(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 @register
 def check_channel_layer(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Channels silently drops every message when the layer is missing; `core` closes sockets on a broker restart."""
+    """Without a layer Channels drops every message in silence; `core` closes sockets on a broker restart."""
     backend = settings.CHANNEL_LAYERS.get("default", {}).get("BACKEND", "")
     if backend == "channels.layers.InMemoryChannelLayer":
         return [
@@ -73,7 +73,7 @@ def check_secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 @register
 def check_hosts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Without DEBUG, Django answers 400 to everything when no host is allowed; with `*` it trusts any Host header."""
+    """With no host allowed, Django answers 400 to everything; with `*` it trusts any Host header."""
     if settings.DEBUG:
         return []
     if not settings.ALLOWED_HOSTS:

@@ -1,4 +1,4 @@
-"""Typed readers of environment variables: a wrong value stops the start with its name and what would be right."""
+"""Typed readers of environment variables: a wrong value stops the start and says what would be right."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a FlowVerify instance keeps its state. Everything lies under one directory, so two instances can run side by side."""
+"""Where an instance keeps its state: all under one directory, so that two instances can run side by side."""
 
 import hashlib
 import os
@@ -15,9 +15,9 @@ MAX_SOCKET_PATH = (
 
 
 def valkey_socket(home: Path) -> Path:
-    """The unix socket of the embedded Valkey of `home`: inside it, or in the temporary directory if the path is too long.
+    """The unix socket of the embedded Valkey of `home`: in it, or in the temporary directory if that is too long.
 
-    The same `home` always gives the same path, because the server, the worker and the supervisor each ask for it.
+    The same `home` always gives the same path: the server, the worker and the supervisor each ask for it.
     """
     inside = home / "valkey.sock"
     if len(os.fsencode(inside)) <= MAX_SOCKET_PATH:
@@ -39,7 +39,7 @@ def make_home(home: Path) -> None:
 
 
 def secret_key(home: Path) -> str:
-    """The secret key kept in `home`/secret_key; generated the first time, also when several processes start at once."""
+    """The key in `home`/secret_key; generated the first time, also when several processes start at once."""
     path = home / "secret_key"
     try:
         if not path.exists():

@@ -1,4 +1,4 @@
-"""Settings of the site, from typed environment variables; README lists them. Wrong values stop the start with one line."""
+"""Settings of the site, from typed environment variables. A wrong value stops the start with one line."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from flowverify import environment, paths
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- This instance -------------------------------------------------------------------------------------------------
+# --- This instance --------------------------------------------------------------------------------
 FLOWVERIFY_HOME = environment.directory("FLOWVERIFY_HOME", BASE_DIR / "var")
 paths.make_home(FLOWVERIFY_HOME)
 
@@ -66,7 +66,7 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-# --- Data ----------------------------------------------------------------------------------------------------------
+# --- Data -----------------------------------------------------------------------------------------
 DATABASES: dict[str, dict[str, Any]] = {
     "default": environment.database(
         "DATABASE_URL",
@@ -75,8 +75,8 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
-        # Server and worker write at the same time: wait for each other instead of failing, and take the write lock
-        # when a transaction begins, because upgrading a read lock later cannot wait.
+        # Server and worker write at the same time: wait for each other instead of failing, and take the write
+        # lock when a transaction begins, because upgrading a read lock later cannot wait.
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
@@ -94,7 +94,7 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 FLOWVERIFY_UPLOADS = FLOWVERIFY_HOME / "uploads"
 FLOWVERIFY_MAX_UPLOAD_BYTES = environment.positive_int("FLOWVERIFY_MAX_UPLOAD_BYTES", 2 * 1024**3)
 
-# --- Broker and sockets --------------------------------------------------------------------------------------------
+# --- Broker and sockets ---------------------------------------------------------------------------
 # memory:// keeps everything in one process, for tests; nothing then reaches a worker.
 _BROKER_SCHEMES = {"redis", "rediss", "unix", "memory"}
 VALKEY_SOCKET = paths.valkey_socket(FLOWVERIFY_HOME)
@@ -117,7 +117,7 @@ DRAMATIQ_BROKER: dict[str, Any] = {
     "OPTIONS": {
         "url": FLOWVERIFY_BROKER_URL,
         "namespace": "flowverify",
-        # With dramatiq's defaults the message of a killed worker is delivered again only after minutes, if at all.
+        # With the defaults the message of a killed worker is delivered again only after minutes, if at all.
         "heartbeat_timeout": 15_000,
         "maintenance_chance": 1_000_000,
     },
@@ -136,7 +136,7 @@ if FLOWVERIFY_BROKER_URL.startswith("memory:"):
     DRAMATIQ_BROKER["OPTIONS"] = {}
 DRAMATIQ_AUTODISCOVER_MODULES = ("jobs.actors",)
 
-# --- Accounts and cookies ------------------------------------------------------------------------------------------
+# --- Accounts and cookies -------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -158,7 +158,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-# --- REST ----------------------------------------------------------------------------------------------------------
+# --- REST -----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "verification.api.authentication.BearerAuthentication",
@@ -186,11 +186,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- Static files and language -------------------------------------------------------------------------------------
+# --- Static files and language --------------------------------------------------------------------
 STATIC_URL = "/static/"
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATICFILES_DIRS = [FRONTEND_DIST]
-# Straight from the packages and from frontend/dist: no collectstatic step between a clone and a running server.
+# Straight from the packages and from frontend/dist: no collectstatic between a clone and a running server.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/assets/.+-[\w-]{8}\.\w+$"  # the names that Vite gives
 DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": FRONTEND_DIST / "manifest.json"}}
@@ -199,7 +199,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"  # timestamps in the database, the API and the sockets are compared with each other
 USE_TZ = True
 
-# --- Logging -------------------------------------------------------------------------------------------------------
+# --- Logging --------------------------------------------------------------------------------------
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -14,6 +14,6 @@ os.environ.pop("DATABASE_URL", None)
 from flowverify.settings import *  # noqa: E402, F403
 from flowverify.settings import DATABASES, FLOWVERIFY_HOME  # noqa: E402
 
-# A file, as in production: with SQLite in memory threads would share one connection and never wait for each other.
+# A file, as in production: with SQLite in memory, threads would share one connection and never wait.
 DATABASES["default"]["TEST"] = {"NAME": str(FLOWVERIFY_HOME / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
