@@ -15,7 +15,7 @@ MAX_SOCKET_PATH = (
 
 
 def valkey_socket(home: Path) -> Path:
-    """The unix socket of the embedded Valkey of `home`: in it, or in the temporary directory if that is too long.
+    """The unix socket of the embedded Valkey of `home`: in it, or if that is too long in the system's temp dir.
 
     The same `home` always gives the same path: the server, the worker and the supervisor each ask for it.
     """

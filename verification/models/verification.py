@@ -1,0 +1,141 @@
+"""A verification: the question, the lease of the worker on it, and the answer so far."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from verification.models.classifier import Classifier
+from verification.models.files import checkpoint_path
+from verification.models.scoping import TeamOwned
+from verification.models.team import Team
+from verification.models.video import Video
+
+
+class Verification(TeamOwned):
+    """The maximum safe radius of a clip of `video` for `classifier`, bounded from both sides."""
+
+    class Status(models.TextChoices):
+        """Where a verification stands; the last five are final."""
+
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        CONVERGED = "converged", "Converged"
+        CERTIFIED = "certified", "Certified"
+        EXHAUSTED = "exhausted", "Budget spent"
+        CANCELLED = "cancelled", "Cancelled"
+        FAILED = "failed", "Failed"
+
+    class Norm(models.TextChoices):
+        """The engine's norms, by their spelling there."""
+
+        L1 = "l1", "L1"
+        L2 = "l2", "L2"
+        LINF = "linf", "L∞"
+
+    class Guarantee(models.TextChoices):
+        """What a number is worth; the engine's words."""
+
+        SOUND = "sound", "Sound"
+        CONDITIONAL = "conditional", "Conditional"
+        EMPIRICAL = "empirical", "Empirical"
+
+    OPEN = (Status.QUEUED, Status.RUNNING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="verifications")
+    name = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    # The question.
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="verifications")
+    classifier = models.ForeignKey(Classifier, on_delete=models.PROTECT, related_name="verifications")
+    frames = models.PositiveIntegerField()
+    sampling = models.CharField(max_length=20)
+    norm = models.CharField(max_length=4, choices=Norm.choices)
+    space = models.CharField(max_length=50)
+    flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
+    radius = models.FloatField(null=True, blank=True)  #: pixels; null: no limit
+    seconds = models.FloatField()  #: budget
+    seed = models.PositiveBigIntegerField(default=0)
+    extractor = models.CharField(max_length=50)
+    device = models.CharField(max_length=20, default="auto")
+
+    # The worker's hold on it.
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    lease_owner = models.CharField(max_length=100, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    checkpoint = models.FileField(upload_to=checkpoint_path, max_length=255, blank=True)
+
+    # The answer so far.
+    label = models.PositiveIntegerField(null=True, blank=True)
+    confidence = models.FloatField(null=True, blank=True)
+    lower = models.FloatField(default=0.0)
+    lower_guarantee = models.CharField(max_length=11, choices=Guarantee.choices, default=Guarantee.SOUND)
+    upper = models.FloatField(null=True, blank=True)
+    upper_label = models.PositiveIntegerField(null=True, blank=True)
+    upper_confidence = models.FloatField(null=True, blank=True)
+    realisation_rms = models.FloatField(null=True, blank=True)
+    realisation_median = models.FloatField(null=True, blank=True)
+    elapsed = models.FloatField(default=0.0)  #: seconds of work, over all attempts
+    error = models.TextField(blank=True)
+    versions = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["team", "-created_at"], name="verification_newest")]
+        constraints = [
+            models.CheckConstraint(condition=Q(frames__gte=2), name="verification_has_a_flow"),
+            models.CheckConstraint(condition=Q(seconds__gt=0), name="verification_seconds_positive"),
+            models.CheckConstraint(
+                condition=Q(radius__isnull=True) | Q(radius__gt=0), name="verification_radius_positive"
+            ),
+            models.CheckConstraint(condition=Q(lower__gte=0), name="verification_lower_not_negative"),
+            models.CheckConstraint(
+                condition=Q(upper__isnull=True) | Q(upper__gte=F("lower")), name="verification_lower_le_upper"
+            ),
+            models.CheckConstraint(condition=Q(elapsed__gte=0), name="verification_elapsed_not_negative"),
+            models.CheckConstraint(
+                condition=Q(norm__in=["l1", "l2", "linf"]), name="verification_norm_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=[
+                        "queued",
+                        "running",
+                        "converged",
+                        "certified",
+                        "exhausted",
+                        "cancelled",
+                        "failed",
+                    ]
+                ),
+                name="verification_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.video} / {self.classifier}"
+
+    @property
+    def is_open(self) -> bool:
+        """Still queued or running: the bounds may move."""
+        return self.status in self.OPEN
+
+    @property
+    def label_name(self) -> str | None:
+        """The class of the clip, by name."""
+        return self.classifier.label_name(self.label)
+
+    @property
+    def upper_label_name(self) -> str | None:
+        """The class of the adversarial example, by name."""
+        return self.classifier.label_name(self.upper_label)
