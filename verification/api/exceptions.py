@@ -1,0 +1,33 @@
+"""Refusals of services and of the engine as responses: 400 or 403 with the message as it is."""
+
+from typing import Any
+
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from verification.engine import EngineError
+from verification.services.errors import NotAllowed, ServiceError
+
+
+class Conflict(exceptions.APIException):
+    """The object is not in a state in which this can be done."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: `{"detail": ...}`, or `{"field": [...]}` where the service names the field."""
+    return exception_handler(_translate(error), context)
+
+
+def _translate(error: Exception) -> Exception:
+    if isinstance(error, NotAllowed):
+        return exceptions.PermissionDenied(str(error))
+    if isinstance(error, ServiceError):
+        field = error.field
+        return exceptions.ValidationError({field: [str(error)]} if field else {"detail": str(error)})
+    if isinstance(error, EngineError):
+        return exceptions.ValidationError({"detail": str(error)})
+    return error

@@ -1,0 +1,88 @@
+"""Paragraphs that define the words of a report's summary, so that it can be read without the manual."""
+
+from dataclasses import dataclass
+
+from verification.reports import numbers, terms
+from verification.reports.facts import Facts
+
+#: Above this ratio the extractor does not see the manipulation as it was asked. Measured (engine contract,
+#: section 2): 0.1 to 0.3 where displacements accumulate as intended, 0.9 where it is not realised at all.
+LARGE_REALISATION_ERROR = 0.5
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A titled paragraph."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Realisation:
+    """How well the flow of the manipulated clip follows the flow that was asked for, and whether to warn."""
+
+    text: str
+    large: bool
+
+
+def explanations(facts: Facts) -> list[Explanation]:
+    """What is manipulated, how it reaches the frames, how its size is measured, what the bounds are worth."""
+    return [
+        Explanation("What is manipulated", _space(facts)),
+        Explanation(
+            "How it reaches the frames",
+            "A change of flow t moves the content of frame t + 1 and of every later frame: displacements add "
+            "up along the clip. Frames are resampled bilinearly and repeat their edges; values are not "
+            f"rounded to 8 bits. The statements are about the clip as the classifier sees it, {facts.frames} "
+            f"frames of {facts.height} × {facts.width} pixels (sampling “{facts.sampling}”), not about the "
+            "video file at its full size.",
+        ),
+        Explanation(
+            "How its size is measured",
+            f"The {terms.size_name(facts)} is {terms.size_definition(facts)} of all components of all "
+            "vectors that are added, over all flows together, in pixels of that clip.",
+        ),
+        Explanation(
+            "What the bounds are worth",
+            "A sound lower bound is a mathematical proof for every real-valued manipulation up to that size, "
+            "with a margin for floating-point rounding. The upper bound is empirical: one concrete "
+            "manipulation, evaluated again in double precision. The exact safe radius lies between them.",
+        ),
+    ]
+
+
+def realisation(facts: Facts) -> Realisation | None:
+    """None until an example is found. Judged by the medians, because the extractor has outliers."""
+    median, rms = facts.realisation_median, facts.realisation_rms
+    parts = [] if median is None else [f"{numbers.plain(median)} as the ratio of medians"]
+    parts += [] if rms is None else [f"{numbers.plain(rms)} as root mean square"]
+    if not parts:
+        return None
+    error = median if median is not None else rms
+    large = error is not None and error > LARGE_REALISATION_ERROR
+    text = (
+        "The flow that is extracted again from the manipulated clip is not exactly the flow that was asked "
+        f"for. Relative to the size of the manipulation the error is {' and '.join(parts)}."
+    )
+    if large:
+        text += (
+            " This is large: the extractor hardly sees the manipulation as it was asked, often because the "
+            "frames are far apart or noisy. The bounds hold for manipulations as they are defined here; do "
+            "not read them as bounds on the flow that the extractor would measure."
+        )
+    return Realisation(text, large)
+
+
+def _space(facts: Facts) -> str:
+    count = facts.frames - 1
+    extent = (
+        f"The clip has {count} {'flow' if count == 1 else 'flows'} between its consecutive frames, each of "
+        f"{facts.height} × {facts.width} vectors, extracted with “{facts.extractor}”."
+    )
+    chosen = "every flow" if facts.flows is None else terms.flows(facts)
+    if facts.space == "dense":
+        return f"{extent} A manipulation may add any vector at any pixel of {chosen}."
+    if facts.space == "translation":
+        return f"{extent} A manipulation adds one vector to all pixels of a flow, in {chosen}."
+    return f"{extent} A manipulation of {chosen} is taken from the space “{facts.space}”."

@@ -1,0 +1,47 @@
+"""All that the words of a report depend on, as one frozen value; the wording is pure functions of it."""
+
+from dataclasses import dataclass
+
+#: States in which a verification will not move any more.
+FINISHED = frozenset({"converged", "certified", "exhausted", "cancelled", "failed"})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One verification as it stands. Distances in pixels of the clip; `flows` count from 1, None is all.
+
+    `lower_guarantee` is the worth of `lower`: "sound" is a proof, anything else is not. The realisation
+    errors are ratios to the size of the manipulation, None until an adversarial example is found.
+    """
+
+    status: str
+    frames: int
+    height: int
+    width: int
+    sampling: str
+    norm: str
+    space: str
+    extractor: str
+    seconds: float
+    elapsed: float = 0.0
+    flows: tuple[int, ...] | None = None
+    radius: float | None = None
+    label: str | None = None
+    confidence: float | None = None
+    lower: float = 0.0
+    lower_guarantee: str = "sound"
+    upper: float | None = None
+    upper_label: str | None = None
+    upper_confidence: float | None = None
+    realisation_rms: float | None = None
+    realisation_median: float | None = None
+    error: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+    @property
+    def ratio(self) -> float | None:
+        """Upper over lower bound, None while one of them says nothing."""
+        return self.upper / self.lower if self.upper is not None and self.lower > 0 else None

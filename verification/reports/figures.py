@@ -1,0 +1,87 @@
+"""The pictures of a report: for every pair of frames the original, the manipulated and the difference."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from verification.models import Artifact
+
+#: Rows of one pair: what is shown, and the artifact kinds of original, manipulated and difference.
+ROWS = (
+    ("Frame", ("frame", "perturbed-frame", None)),
+    ("Flow, magnitude", ("flow-magnitude", "perturbed-magnitude", "difference-magnitude")),
+    ("Flow, direction", ("flow-direction", "perturbed-direction", "difference-direction")),
+)
+COLUMNS = ("original", "manipulated", "difference")
+DOWNLOADS = {
+    "adversarial-flows": "Manipulated flows (NumPy)",
+    "adversarial-clip": "Manipulated clip, lossless (NumPy)",
+    "result": "Result (JSON)",
+}
+
+AddressOf = Callable[[Artifact], str]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the grid; `alt` says what it shows to those who do not see it."""
+
+    url: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Original, manipulated, difference; None where there is no such picture (yet)."""
+
+    title: str
+    pictures: tuple[Picture | None, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The frames `flow` and `flow + 1` and the flow between them."""
+
+    flow: int
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that belongs to the report."""
+
+    title: str
+    url: str
+    bytes: int
+
+
+def pairs(artifacts: Iterable[Artifact], flows: int, address: AddressOf) -> list[Pair]:
+    """One entry for each of the `flows` frame pairs that has at least one picture."""
+    found = {(artifact.kind, artifact.flow): artifact for artifact in artifacts}
+
+    def row(title: str, kinds: tuple[str | None, ...], flow: int) -> Row:
+        shown = [found.get((kind, flow)) if kind else None for kind in kinds]
+        return Row(
+            title,
+            tuple(
+                None if artifact is None else Picture(address(artifact), f"{title} {flow}, {column}")
+                for artifact, column in zip(shown, COLUMNS, strict=True)
+            ),
+        )
+
+    result = []
+    for flow in range(1, flows + 1):
+        rows = [row(title, kinds, flow) for title, kinds in ROWS]
+        shown = tuple(row for row in rows if any(row.pictures))
+        if shown:
+            result.append(Pair(flow, shown))
+    return result
+
+
+def downloads(artifacts: Iterable[Artifact], address: AddressOf) -> list[Download]:
+    """The files that others can compute with."""
+    found = {artifact.kind: artifact for artifact in artifacts}
+    return [
+        Download(title, address(found[kind]), found[kind].bytes)
+        for kind, title in DOWNLOADS.items()
+        if kind in found
+    ]

@@ -1,0 +1,39 @@
+"""The words that reports use for norms, spaces and flows."""
+
+from verification.reports.facts import Facts
+
+NORM_NAMES = {"l1": "L1", "l2": "L2", "linf": "L∞"}
+_SIZES = {
+    "l1": "the sum of the absolute values",
+    "l2": "the square root of the sum of the squares",
+    "linf": "the largest absolute value",
+}
+
+
+def size_name(facts: Facts) -> str:
+    """For example `L2 size`."""
+    return f"{NORM_NAMES[facts.norm]} size"
+
+
+def size_definition(facts: Facts) -> str:
+    """What that size is, in words."""
+    return _SIZES[facts.norm]
+
+
+def flows(facts: Facts) -> str:
+    """The flows that may change: `the optical flow`, `flow 3`, `flows 1, 2 and 5`."""
+    if facts.flows is None:
+        return "the optical flow"
+    if len(facts.flows) == 1:
+        return f"flow {facts.flows[0]}"
+    *first, last = map(str, facts.flows)
+    return f"flows {', '.join(first)} and {last}"
+
+
+def manipulation(facts: Facts) -> str:
+    """The kind of manipulation that the bounds are about."""
+    if facts.space == "dense":
+        return f"manipulation of {flows(facts)}"
+    if facts.space == "translation":
+        return f"manipulation that shifts {flows(facts)} as a whole"
+    return f"manipulation of {flows(facts)} in the space “{facts.space}”"

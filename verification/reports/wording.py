@@ -1,0 +1,119 @@
+"""What a verification proves, and what it does not, in plain words.
+
+Every sentence here is a claim. Proven is only a lower bound with the guarantee "sound"; the upper bound is a
+concrete example; whatever lies between or beyond is said to be unknown. Numbers are rounded to the safe side.
+"""
+
+from verification.reports import numbers, terms
+from verification.reports.facts import Facts
+
+
+def headline(facts: Facts) -> str:
+    """The outcome in one line."""
+    if facts.lower > 0 and facts.lower_guarantee == "sound":
+        proven = f"Proven safe up to {numbers.lower_bound(facts.lower)} px"
+    else:
+        proven = "No radius proven" if facts.finished else "No radius proven yet"
+    if facts.upper is None:
+        return proven
+    return f"{proven}; the class changes at {numbers.upper_bound(facts.upper)} px"
+
+
+def summary(facts: Facts) -> str:
+    """One paragraph: what is proven, what was found, what is unknown, and how the run ended."""
+    if facts.label is None:
+        sentences = [_unclassified(facts), _ending(facts)]
+    else:
+        sentences = [_decision(facts), _lower(facts), _upper(facts), _unknown(facts), _ending(facts)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _unclassified(facts: Facts) -> str:
+    if facts.status == "queued":
+        return "Nothing is known yet."
+    return "Nothing is known: the clip was not classified." if facts.finished else "Nothing is known yet."
+
+
+def _decision(facts: Facts) -> str:
+    return f"The classifier sees “{facts.label}” in this clip{_confidence(facts.confidence)}."
+
+
+def _lower(facts: Facts) -> str:
+    if facts.lower <= 0:
+        if not facts.finished:
+            return "No radius is proven yet."
+        return "No radius was proven safe; this does not mean that a small manipulation changes the class."
+    claim = (
+        f"very {terms.manipulation(facts)} whose {terms.size_name(facts)} is at most "
+        f"{numbers.lower_bound(facts.lower)} px leaves the class at “{facts.label}”."
+    )
+    if facts.lower_guarantee != "sound":
+        return (
+            f"If the constants behind it hold, e{claim} "
+            "They were supplied or estimated, not proven: this is not a proof."
+        )
+    proof = f"E{claim} This is a proof for all of them, not only for those that were tried."
+    if facts.status == "certified" and facts.radius is not None:
+        proof += f" The whole radius asked for, {_radius(facts.radius)}, holds no adversarial example."
+    return proof
+
+
+def _upper(facts: Facts) -> str:
+    if facts.upper is not None:
+        to = "" if facts.upper_label is None else f" to “{facts.upper_label}”"
+        to += _confidence(facts.upper_confidence)
+        size = numbers.upper_bound(facts.upper)
+        return f"A manipulation of size {size} px changes the class{to}; it is a concrete example."
+    if facts.status == "certified":
+        return ""
+    if not facts.finished:
+        return "No manipulation that changes the class has been found so far."
+    within = "" if facts.radius is None else f" within the radius of {_radius(facts.radius)}"
+    return f"The search found no manipulation{within} that changes the class; that alone proves nothing."
+
+
+def _unknown(facts: Facts) -> str:
+    if facts.upper is None:
+        if facts.lower <= 0:
+            return ""
+        return f"Beyond {numbers.lower_bound(facts.lower)} px nothing is known."
+    if facts.ratio is None:
+        return "Below that size nothing is known."
+    if facts.ratio <= 1:
+        return "The two bounds meet: this is the exact safe radius."
+    return f"Between the two, a factor of {numbers.upper_bound(facts.ratio)}, nothing is known."
+
+
+def _confidence(confidence: float | None) -> str:
+    return "" if confidence is None else f" (confidence {numbers.percent(confidence)})"
+
+
+def _radius(radius: float) -> str:
+    return f"{numbers.plain(radius)} px"
+
+
+def _ending(facts: Facts) -> str:
+    spent, budget = numbers.duration(facts.elapsed), numbers.duration(facts.seconds)
+    match facts.status:
+        case "queued":
+            return "The verification waits for a worker."
+        case "running":
+            return f"The verification still runs ({spent} of {budget}); its bounds can only get tighter."
+        case "converged":
+            return f"The bounds met to within the tolerance after {spent}."
+        case "certified":
+            return f"This took {spent}."
+        case "exhausted":
+            return f"The budget of {budget} is spent."
+        case "cancelled":
+            stands = " What is stated here holds all the same." if facts.lower > 0 or facts.upper else ""
+            return f"A person stopped the verification after {spent}.{stands}"
+    return _failure(facts, spent)
+
+
+def _failure(facts: Facts, spent: str) -> str:
+    reason = facts.error.strip().rstrip(".") or "no reason was recorded"
+    ending = f"The verification failed after {spent}: {reason}."
+    if facts.lower > 0 or facts.upper is not None:
+        ending += " What is stated here was recorded before that and holds all the same."
+    return ending
