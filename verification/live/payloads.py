@@ -1,0 +1,63 @@
+"""What travels over the socket, typed. The frontend's `live` island declares the same messages in TypeScript.
+
+Server to browser only; each message carries `number`, the number of the last bound that the browser has been told. A browser
+that misses numbers asks for them by REST: GET /api/v1/verifications/<id>/bounds/?after=N.
+"""
+
+from typing import Any, Literal, TypedDict
+
+
+class Point(TypedDict):
+    """One row of `Bound`."""
+
+    number: int
+    seconds: float
+    lower: float
+    upper: float | None
+    source: str
+
+
+class BoundsMessage(TypedDict):
+    """New points, in order."""
+
+    type: Literal["bounds"]
+    points: list[Point]
+
+
+class StatusMessage(TypedDict):
+    """The verification is queued, runs, or has ended. `elapsed`: seconds of work so far."""
+
+    type: Literal["status"]
+    status: str
+    elapsed: float
+    error: str
+
+
+class EventMessage(TypedDict):
+    """One line for whoever watches; `event` is its number, counted from 1."""
+
+    type: Literal["event"]
+    event: int
+    seconds: float
+    text: str
+
+
+class AdversarialMessage(TypedDict):
+    """A better adversarial example: `revision` of its pictures, which the browser fetches again."""
+
+    type: Literal["adversarial"]
+    label: int | None
+    confidence: float | None
+    revision: int
+
+
+class SnapshotMessage(TypedDict):
+    """The whole verification in the JSON of the API: on connect, and when its class becomes known."""
+
+    type: Literal["snapshot"]
+    verification: dict[str, Any]
+    number: int
+
+
+#: What the worker publishes; the consumer adds `number`.
+Update = BoundsMessage | StatusMessage | EventMessage | AdversarialMessage

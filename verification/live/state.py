@@ -1,0 +1,109 @@
+"""What a socket reads from the database: the snapshot, and everything after a point."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from channels.db import database_sync_to_async
+from django.db.models import Max
+
+from verification.api.serializers import verification_payload
+from verification.live.payloads import (
+    AdversarialMessage,
+    BoundsMessage,
+    EventMessage,
+    Point,
+    StatusMessage,
+    Update,
+)
+from verification.models import Artifact, Bound, Event, Verification
+
+#: Points in one message; a socket that was away for long gets several.
+POINTS = 1000
+
+
+@dataclass
+class Position:
+    """How far one socket has been told."""
+
+    bound: int = 0
+    event: int = 0
+    revision: int = 0
+    status: str = ""
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class News:
+    """What has happened after a position; `snapshot` when the class has become known meanwhile."""
+
+    updates: list[Update]
+    position: Position
+    snapshot: dict[str, Any] | None
+    final: bool
+
+
+def point(bound: Bound) -> Point:
+    """A row as it travels."""
+    return Point(
+        number=bound.number, seconds=bound.seconds, lower=bound.lower, upper=bound.upper, source=bound.source
+    )
+
+
+def revision(verification: Verification) -> int:
+    """The revision of the pictures that are stored; 0 when there are none."""
+    found = verification.artifacts.filter(kind=Artifact.Kind.ADVERSARIAL_FLOWS).aggregate(Max("revision"))
+    return found["revision__max"] or 0
+
+
+@database_sync_to_async
+def first_look(verification_id: UUID) -> tuple[dict[str, Any], Position]:
+    """The snapshot and the position that it stands for. Raises `Verification.DoesNotExist`."""
+    verification = Verification.objects.select_related("video", "classifier").get(pk=verification_id)
+    position = Position(
+        bound=verification.bounds.aggregate(Max("number"))["number__max"] or 0,
+        event=verification.events.aggregate(Max("number"))["number__max"] or 0,
+        revision=revision(verification),
+        status=verification.status,
+        label=verification.label,
+    )
+    return verification_payload(verification), position
+
+
+@database_sync_to_async
+def look(verification_id: UUID, position: Position) -> News:
+    """Everything after `position`. Raises `Verification.DoesNotExist`."""
+    verification = Verification.objects.select_related("video", "classifier").get(pk=verification_id)
+    bounds = list(Bound.objects.filter(verification=verification, number__gt=position.bound)[:POINTS])
+    events = list(Event.objects.filter(verification=verification, number__gt=position.event)[:POINTS])
+    new_revision = revision(verification)
+    updates: list[Update] = []
+    if bounds:
+        updates.append(BoundsMessage(type="bounds", points=[point(bound) for bound in bounds]))
+    updates += [EventMessage(type="event", event=e.number, seconds=e.seconds, text=e.text) for e in events]
+    if new_revision > position.revision:
+        updates.append(
+            AdversarialMessage(
+                type="adversarial",
+                label=verification.upper_label,
+                confidence=verification.upper_confidence,
+                revision=new_revision,
+            )
+        )
+    if verification.status != position.status:
+        status = StatusMessage(
+            type="status", status=verification.status, elapsed=verification.elapsed, error=verification.error
+        )
+        updates.append(status)
+    return News(
+        updates=updates,
+        position=Position(
+            bound=bounds[-1].number if bounds else position.bound,
+            event=events[-1].number if events else position.event,
+            revision=new_revision,
+            status=verification.status,
+            label=verification.label,
+        ),
+        snapshot=verification_payload(verification) if verification.label != position.label else None,
+        final=not verification.is_open and len(bounds) < POINTS,
+    )
