@@ -27,7 +27,10 @@ def warp(frames: Tensor, displacement: Tensor) -> Tensor:
     columns = torch.arange(width, dtype=displacement.dtype, device=frames.device).view(1, 1, width)
     x = (columns - displacement[:, 0]).clamp(0, width - 1)
     y = (rows - displacement[:, 1]).clamp(0, height - 1)
-    left, top = x.detach().floor().clamp(max=max(width - 2, 0)), y.detach().floor().clamp(max=max(height - 2, 0))
+    left, top = (
+        x.detach().floor().clamp(max=max(width - 2, 0)),
+        y.detach().floor().clamp(max=max(height - 2, 0)),
+    )
     fx, fy = (x - left).unsqueeze(1), (y - top).unsqueeze(1)
     flat = frames.reshape(length, channels, height * width)
 

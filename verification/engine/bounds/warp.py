@@ -1,0 +1,197 @@
+"""The ball of manipulated flows around a clip, seen through the imposition (engine contract, section 7; docs/bounds.md).
+
+Every pixel of the perturbed clip is `F_t(x - D_t(x))`. Going from x first along the row, then along the column, changes
+the bilinear interpolant by `-d_x D_x - d_y D_y`, where `d_x` is a secant slope on the row of x and `d_y` one on a column
+within reach. Towards each side those slopes have exact minima and maxima at the knots of the interpolant. For a
+functional, the slopes of the channels are combined first, then the two sides are: the kink at zero displacement costs
+only where it bends the wrong way. The remaining problem, a linear form in D and |D|, is answered by the space's dual
+norm, which couples all pixels and frames.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from verification.engine.bounds.region import Region
+from verification.engine.perturbation import Norm, Space
+from verification.engine.relaxation import Form, Interval, Rounding
+
+_FAR = 6.0  # pixels; further reach uses the coarser but cheaper extremes of all slopes within it
+
+
+@dataclass(frozen=True)
+class FlowBall(Region):
+    """All clips `impose(frames, delta)` with `delta` in `space` and `||delta||_p <= radius`.
+
+    `frames`: (l, 3, h, w) in [0, 1].
+    """
+
+    frames: Tensor
+    space: Space
+    norm: Norm
+    radius: float
+    rounding: Rounding
+
+    @cached_property
+    def _reach(self) -> list[float]:
+        """Per frame the largest displacement per component, rounded outward, never beyond the frame."""
+        bound = self.space.reach(self.radius, self.norm)
+        limit = float(max(self.frames.shape[2:]))
+        return [min(float(r) * (1 + 1e-12), limit) for r in bound]
+
+    @cached_property
+    def _slopes(self) -> Tensor:
+        """(9, 1, l, 3, h, w): the frames, then for x and y the least and greatest slope for D > 0, then for D < 0."""
+        frames = self.frames.to(self.rounding.dtype)
+        per_frame = [torch.stack([f, *_sided_slopes(f, r)]) for f, r in zip(frames, self._reach, strict=True)]
+        return torch.stack(per_frame, 1).unsqueeze(1)
+
+    def interval(self) -> Interval:
+        """The least and greatest lattice value within reach bounds a bilinear interpolant."""
+        frames = self.frames.to(self.rounding.dtype)
+        lower, upper = [], []
+        for frame, reach in zip(frames, self._reach, strict=True):
+            n = math.ceil(reach)
+            upper.append(_windowed_maximum(frame, n))
+            lower.append(-_windowed_maximum(-frame, n))
+        return Interval(torch.stack(lower).unsqueeze(0), torch.stack(upper).unsqueeze(0))
+
+    def minimum(self, form: Form) -> Tensor:
+        seen = form.values(self._slopes)  # (P, 9, 1, t, 3, h, w)
+        a = form.coefficients
+        centre = form.contract(seen[:, :1])
+        positive, negative = a.clamp(min=0), a.clamp(max=0)
+        signed, spread = [], []
+        for axis in range(2):
+            low_ahead, up_ahead, low_back, up_back = (seen[:, 1 + 4 * axis + i, None] for i in range(4))
+            # How fast the functional can fall while D grows from zero, and while it shrinks; channels summed first.
+            ahead = (positive * up_ahead + negative * low_ahead).sum((2, 4))
+            back = -(positive * low_back + negative * up_back).sum((2, 4))
+            signed.append((ahead - back) / 2)
+            spread.append(((ahead + back) / 2).clamp(min=0))
+        g, k = torch.stack(signed, 3), torch.stack(spread, 3)  # (P, K, t, 2, h, w)
+        fall = self._support(g, k, form)
+        if self.rounding.rigorous:
+            terms = 4 * a[0, 0].numel()
+            size = form.like(a.abs()).contract(seen[:, :1].abs()) + 2 * fall
+            # Slopes are at most 1 in size and D at most the reach, so the rounding of g and k weighs at most this much.
+            size = size + 8 * a.abs().flatten(2).sum(2) * max(self._reach)
+            centre = centre - self.rounding.gamma(terms) * size
+        return centre - fall
+
+    def _support(self, g: Tensor, k: Tensor, form: Form) -> Tensor:
+        """The most that `sum g . D + k . |D|` can reach in the ball, with D the sums of the flows before each frame."""
+        signed, spread = (part.flip(2).cumsum(2).flip(2) for part in (g, k))
+        copies = self._copies(form).to(g.device, g.dtype)
+        rows, count = g.shape[0], g.shape[1]
+        shape = (rows * count, *g.shape[2:])
+        copies = copies.expand(rows, -1).repeat_interleave(count, 0)
+        support = self.space.support(signed.reshape(shape), spread.reshape(shape), copies, self.norm)
+        return support.view(rows, count) * self.radius
+
+    def _copies(self, form: Form) -> Tensor:
+        """(P, t): how many chosen flows move the window's frames from the j-th on and no earlier one.
+
+        Flow s (from 0) moves the frames s+1, s+2, ... So the flows before the window's first frame all have the
+        coefficients of the whole window, and flow s has those of the frames from s+1 on.
+        """
+        chosen = self.space.chosen
+        moved = torch.cat([torch.zeros(1, dtype=chosen.dtype), chosen.cumsum(0)])
+        first = form.offsets[:, 1]
+        frames = first[:, None] + torch.arange(form.window[1])
+        last = len(chosen)
+        single = torch.where((frames >= 1) & (frames <= last), chosen[(frames - 1).clamp(0, last - 1)], 0.0)
+        single[:, 0] = moved[first.clamp(0, last)]
+        return single
+
+
+def _windowed_maximum(x: Tensor, n: int) -> Tensor:
+    """The maximum over the (2 n + 1)^2 neighbourhood of every pixel; edges replicated."""
+    for axis in (-2, -1):
+        size = x.shape[axis]
+        index = torch.arange(size, device=x.device)
+        shifted = [x.index_select(axis, (index + d).clamp(0, size - 1)) for d in range(-n, n + 1)]
+        x = torch.stack(shifted).amax(0)
+    return x
+
+
+def _sided_slopes(frame: Tensor, reach: float) -> list[Tensor]:
+    """Least and greatest slope of `frame` (c, h, w) along x for D > 0 and for D < 0, then the same along y.
+
+    The change from x to x - D is `-slope * D`. Along x the row is that of the pixel; along y the column may lie anywhere
+    within reach, because the path moved along x before. Widened by 1e-14 in float64 for the rounding of differences.
+    """
+    if reach == 0.0:
+        return [torch.zeros_like(frame)] * 8
+    x = _side_extremes(frame, reach, axis=-1, across=0.0)
+    y = _side_extremes(frame, reach, axis=-2, across=reach)
+    margin = 1e-14 if frame.dtype == torch.float64 else 0.0
+    return [slope + margin * (-1 if i % 2 == 0 else 1) for i, slope in enumerate([*x, *y])]
+
+
+def _side_extremes(frame: Tensor, reach: float, axis: int, across: float) -> list[Tensor]:
+    """[least D > 0, greatest D > 0, least D < 0, greatest D < 0] of the secant slopes along `axis`.
+
+    For a fixed line the secant slope is monotone between lattice points, and for a fixed step it is piecewise linear in
+    the position across: so the extremes lie at whole steps, whole positions, and the ends of both ranges.
+    """
+    if reach > _FAR:
+        return _coarse_extremes(frame, reach, axis, across)
+    lines = [_shifted(frame, -3 - axis, offset) for offset in _knots(across)]
+    steps = [float(n) for n in range(1, math.floor(reach) + 1)] or [1.0]
+    if reach > 1 and reach != math.floor(reach):
+        steps.append(reach)
+    result = []
+    for side in (1.0, -1.0):
+        slopes = [
+            (line - _shifted(line, axis, -side * step)) / (side * step)
+            for line, step in itertools.product(lines, steps)
+        ]
+        stacked = torch.stack(slopes)
+        result += [stacked.amin(0), stacked.amax(0)]
+    return result
+
+
+def _knots(reach: float) -> list[float]:
+    """The whole numbers from -reach to reach and both ends."""
+    whole = math.floor(reach)
+    ends = {-reach, reach} if reach != whole else set()
+    return sorted({float(n) for n in range(-whole, whole + 1)} | ends)
+
+
+def _shifted(frame: Tensor, axis: int, offset: float) -> Tensor:
+    """`frame` at the position `offset` further along `axis` (-1 or -2), linear between pixels, edges replicated."""
+    size = frame.shape[axis]
+    index = torch.arange(size, device=frame.device)
+    whole = math.floor(offset)
+    fraction = offset - whole
+    near = frame.index_select(axis, (index + whole).clamp(0, size - 1))
+    if fraction == 0.0:
+        return near
+    far = frame.index_select(axis, (index + whole + 1).clamp(0, size - 1))
+    return near + fraction * (far - near)
+
+
+def _coarse_extremes(frame: Tensor, reach: float, axis: int, across: float) -> list[Tensor]:
+    """Extremes of all slopes within reach: they bound every secant slope."""
+    n, m = math.ceil(reach), math.ceil(across)
+    size = frame.shape[axis]
+    index = torch.arange(size, device=frame.device)
+    step = frame - frame.index_select(axis, (index - 1).clamp(0, size - 1))
+    pad = (n, n, m, m) if axis == -1 else (m, m, n, n)
+    greatest, least = (_pooled(sign * step, pad, n, m, axis) * sign for sign in (1.0, -1.0))
+    return [least, greatest, least, greatest]
+
+
+def _pooled(step: Tensor, pad: tuple[int, int, int, int], n: int, m: int, axis: int) -> Tensor:
+    """Maximum of the slopes between pixels that lie within n along `axis` and m across; none lie beyond the edge."""
+    padded = functional.pad(step, pad, value=0.0)
+    kernel = (2 * m + 1, 2 * n) if axis == -1 else (2 * n, 2 * m + 1)
+    pooled = functional.max_pool2d(padded, kernel, stride=1)
+    # Window i covers the slopes i - n + 1 .. i + n, those of the cells between x - n and x + n.
+    return pooled.narrow(axis, 1, step.shape[axis])

@@ -1,0 +1,141 @@
+"""Sums of nodes, and sums and products with constants."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from verification.engine.network.lowering import Lowering, Value, lowers
+from verification.engine.network.operations.base import Operation, Pulled, Site
+from verification.engine.network.operations.product import Product
+from verification.engine.network.operations.shape import expand
+from verification.engine.relaxation import Form, Interval, Rounding
+
+
+@dataclass(frozen=True)
+class Add(Operation):
+    """`x + sign * y`, equal shapes."""
+
+    sign: int = 1
+
+    def concrete(self, *inputs: Tensor) -> Tensor:
+        return inputs[0] + inputs[1] if self.sign > 0 else inputs[0] - inputs[1]
+
+    def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
+        x, y = boxes
+        low, up = (y.lower, y.upper) if self.sign > 0 else (-y.upper, -y.lower)
+        result = Interval(x.lower + low, x.upper + up)
+        return result.widened(rounding.gamma(1) * (x.magnitude + y.magnitude))
+
+    def backward(self, form: Form, site: Site) -> Pulled:
+        return Pulled((form, form if self.sign > 0 else form.like(-form.coefficients)))
+
+
+@dataclass(frozen=True)
+class Affine(Operation):
+    """`scale * x + shift` with constants of the shape of x."""
+
+    scale: Tensor
+    shift: Tensor
+    exact_interval = True
+
+    def concrete(self, *inputs: Tensor) -> Tensor:
+        return self.scale * inputs[0] + self.shift
+
+    def _magnitude(self, box: Interval) -> Tensor:
+        return self.scale.abs() * box.magnitude + self.shift.abs()
+
+    def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
+        a, b = self.concrete(boxes[0].lower), self.concrete(boxes[0].upper)
+        margin = rounding.gamma(2) * self._magnitude(boxes[0])
+        return Interval(torch.minimum(a, b) - margin, torch.maximum(a, b) + margin)
+
+    def backward(self, form: Form, site: Site) -> Pulled:
+        if "constants" not in site.memory:
+            site.memory["constants"] = torch.stack([self.scale, self.shift, self._magnitude(site.boxes[0])])
+        seen = form.values(site.memory["constants"])
+        constant = form.contract(seen[:, 1:2])
+        if site.rounding.rigorous:
+            size = form.like(form.coefficients.abs()).contract(seen[:, 2:3])
+            constant = constant - site.rounding.gamma(form.coefficients[0, 0].numel()) * size
+        inner = Form(form.coefficients * seen[:, :1], form.offsets, site.shapes[0])
+        return Pulled((inner,), constant)
+
+
+def affine(graph: Lowering, x: Value, scale: Tensor | float, shift: Tensor | float) -> Value:
+    """`scale * x + shift` with numpy's broadcasting on both sides."""
+    factors = [torch.as_tensor(c, dtype=torch.float64) for c in (scale, shift)]
+    shape = tuple(torch.broadcast_shapes(graph.shape(x), *(f.shape for f in factors)))
+    constants = [f.expand(shape).contiguous() for f in factors]
+    return graph.emit(Affine(*constants), expand(graph, x, shape))
+
+
+def _pair(graph: Lowering, x: Value, y: Value) -> tuple[Value, Value]:
+    shape = tuple(torch.broadcast_shapes(graph.shape(x), graph.shape(y)))
+    return expand(graph, x, shape), expand(graph, y, shape)
+
+
+def _is_constant(value: Value | float) -> bool:
+    return isinstance(value, Tensor | int | float)
+
+
+@lowers("aten.add.Tensor", "aten.add.Scalar")
+def _add(graph: Lowering, x: Value, y: Value, *, alpha: float = 1) -> Value:
+    if _is_constant(y):
+        return affine(graph, x, 1.0, alpha * y)  # type: ignore[operator]
+    if _is_constant(x):
+        return affine(graph, y, alpha, x)  # type: ignore[arg-type]
+    return graph.emit(Add(), *_pair(graph, x, y if alpha == 1 else affine(graph, y, alpha, 0.0)))
+
+
+@lowers("aten.sub.Tensor", "aten.sub.Scalar")
+def _sub(graph: Lowering, x: Value, y: Value, *, alpha: float = 1) -> Value:
+    return (
+        _add(graph, x, y, alpha=-alpha)
+        if _is_constant(x) or _is_constant(y) or alpha != 1
+        else graph.emit(Add(-1), *_pair(graph, x, y))
+    )
+
+
+@lowers("aten.rsub.Scalar", "aten.rsub.Tensor")
+def _rsub(graph: Lowering, x: Value, y: Value) -> Value:
+    return _sub(graph, y, x)
+
+
+@lowers("aten.neg.default")
+def _neg(graph: Lowering, x: Value) -> Value:
+    return affine(graph, x, -1.0, 0.0)
+
+
+@lowers("aten.mul.Tensor", "aten.mul.Scalar")
+def _mul(graph: Lowering, x: Value, y: Value) -> Value:
+    if _is_constant(y):
+        return affine(graph, x, y, 0.0)  # type: ignore[arg-type]
+    if _is_constant(x):
+        return affine(graph, y, x, 0.0)  # type: ignore[arg-type]
+    return graph.emit(Product(), *_pair(graph, x, y))
+
+
+@lowers("aten.div.Tensor", "aten.div.Scalar")
+def _div(graph: Lowering, x: Value, y: Value) -> Value:
+    if not _is_constant(y):
+        graph.refuse("a division by a value that depends on the clip")
+    return affine(graph, x, 1.0 / y, 0.0)  # type: ignore[operator]
+
+
+@lowers("aten._native_batch_norm_legit_no_training.default")
+def _batch_norm(
+    graph: Lowering,
+    x: Value,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    variance: Tensor,
+    _: float,
+    eps: float,
+) -> tuple[Value, None, None]:
+    one = torch.ones_like(mean)
+    scale = (one if weight is None else weight) / (variance + eps).sqrt()
+    shift = (0 * one if bias is None else bias) - mean * scale
+    view = (1, -1) + (1,) * (graph.rank(x) - 2)
+    return affine(graph, x, scale.view(view), shift.view(view)), None, None

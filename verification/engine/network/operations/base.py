@@ -1,0 +1,126 @@
+"""What an operation of the graph can do: compute, bound by intervals, and pull linear functionals back to its inputs."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from verification.engine.relaxation import Form, Interval, Planes, Rounding
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class Site:
+    """Where an operation stands while one region is bounded: its inputs' shapes and proven intervals, and what it keeps.
+
+    `memory` holds what the operation computes once per region (planes, magnitudes) and uses in every backward pass.
+    """
+
+    shapes: tuple[Shape, ...]
+    boxes: tuple[Interval, ...]
+    rounding: Rounding
+    memory: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A lower-bounding functional of the output, rewritten in the inputs: `form . y >= sum forms[i] . x_i + constant`.
+
+    `forms[i]` is None where input i does not matter. `constant`: (P or 1, K), the rounding margin already taken off.
+    """
+
+    forms: tuple[Form | None, ...]
+    constant: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Operation(ABC):
+    """One node's function. Tensor fields are its constants; `shape` arguments are shapes of the inputs."""
+
+    def cast(self, dtype: torch.dtype, device: torch.device) -> Self:
+        """The same operation with its constants in another precision or place."""
+        moved = {
+            f.name: value.to(device, dtype)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor) and value.is_floating_point()
+        }
+        return replace(self, **moved) if moved else self
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The output's shape, found by computing on tensors without data."""
+        nowhere = torch.device("meta")
+        inputs = [torch.empty(shape, dtype=torch.float64, device=nowhere) for shape in shapes]
+        return tuple(self.cast(torch.float64, nowhere).concrete(*inputs).shape)
+
+    @abstractmethod
+    def concrete(self, *inputs: Tensor) -> Tensor:
+        """The value."""
+
+    @abstractmethod
+    def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
+        """All values that the inputs' boxes allow (or more)."""
+
+    @abstractmethod
+    def backward(self, form: Form, site: Site) -> Pulled:
+        """A sound lower bound of `form` applied to the output, in terms of the inputs."""
+
+    #: True if the output's interval is as good as the inputs' intervals: no linear bound of its own is worth while.
+    exact_interval = False
+
+    #: True if `backward` relaxes, so that tight intervals of the inputs pay.
+    relaxes = False
+
+    def channel_axis(self, shape: Shape) -> int:
+        """Along which axis of its output neurons share their windows."""
+        return 1 if len(shape) >= 4 else len(shape) - 1
+
+
+class Rearrangement(Operation):
+    """Moves or copies elements without arithmetic: intervals pass through unchanged."""
+
+    exact_interval = True
+
+    def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
+        return Interval(self.concrete(*(b.lower for b in boxes)), self.concrete(*(b.upper for b in boxes)))
+
+
+class Elementwise(Operation):
+    """A function applied element by element, known to the backward pass through its planes alone."""
+
+    relaxes = True
+
+    @abstractmethod
+    def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:
+        """Linear bounds on the boxes, their intercepts already widened for rounding."""
+
+    def backward(self, form: Form, site: Site) -> Pulled:
+        if "planes" not in site.memory:
+            planes = self.planes(site.rounding, *site.boxes)
+            parts = [
+                *planes.lower_slopes,
+                *planes.upper_slopes,
+                planes.lower_intercept,
+                planes.upper_intercept,
+            ]
+            if site.rounding.rigorous:
+                parts.append(planes.magnitude(site.boxes))
+            site.memory["planes"] = torch.stack([part.expand(planes.lower_intercept.shape) for part in parts])
+        count = len(site.shapes)
+        seen = form.values(site.memory["planes"])
+        positive, negative = form.coefficients.clamp(min=0), form.coefficients.clamp(max=0)
+
+        def combined(low: int, up: int) -> Tensor:
+            return positive * seen[:, low : low + 1] + negative * seen[:, up : up + 1]
+
+        forms = tuple(
+            Form(combined(i, count + i), form.offsets, shape) for i, shape in enumerate(site.shapes)
+        )
+        constant = combined(2 * count, 2 * count + 1).flatten(2).sum(2)
+        if site.rounding.rigorous:
+            terms = form.coefficients[0, 0].numel()
+            margin = (form.coefficients.abs() * seen[:, -1:]).flatten(2).sum(2)
+            constant = constant - site.rounding.gamma(terms) * margin
+        return Pulled(forms, constant)

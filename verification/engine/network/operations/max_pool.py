@@ -1,0 +1,112 @@
+"""Max-pooling over two or three axes."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from verification.engine.network.lowering import Lowering, Value, lowers, spread
+from verification.engine.network.operations.base import Operation, Pulled, Site
+from verification.engine.relaxation import Form, Interval, Rounding
+
+_POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
+
+
+@dataclass(frozen=True)
+class MaxPool(Operation):
+    """The largest element of every window; padding never wins.
+
+    Lower plane: the element with the largest lower bound. Upper plane: the same element where its lower bound is above
+    every other's upper bound, the largest upper bound otherwise.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    exact_interval = True
+    relaxes = True
+
+    @property
+    def rank(self) -> int:
+        return len(self.kernel)
+
+    def concrete(self, *inputs: Tensor) -> Tensor:
+        return _POOL[self.rank](inputs[0], self.kernel, self.stride, self.padding)
+
+    def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
+        return Interval(self.concrete(boxes[0].lower), self.concrete(boxes[0].upper))
+
+    def _windows(self, x: Tensor) -> Tensor:
+        """(n, c, *output, kernel elements): the elements of each window, minus infinity for padding."""
+        pad = [p for size in reversed(self.padding) for p in (size, size)]
+        x = functional.pad(x, pad, value=float("-inf"))
+        for axis, (size, step) in enumerate(zip(self.kernel, self.stride, strict=True)):
+            x = x.unfold(axis + 2, size, step)
+        return x.flatten(2 + self.rank)
+
+    def _prepare(self, box: Interval) -> Tensor:
+        """(2 k + 1, n, c, *output): one-hot lower choice, one-hot upper choice (or none), upper constant."""
+        lower, upper = self._windows(box.lower), self._windows(box.upper)
+        best = functional.one_hot(lower.argmax(-1), lower.shape[-1])
+        others = upper.masked_fill(best.bool(), float("-inf")).amax(-1)
+        settled = lower.amax(-1) >= others
+        above = best * settled.unsqueeze(-1)
+        constant = torch.where(settled, torch.zeros_like(others), upper.amax(-1))
+        parts = [best.movedim(-1, 0), above.movedim(-1, 0), constant.unsqueeze(0)]
+        return torch.cat([part.to(lower.dtype) for part in parts])
+
+    def backward(self, form: Form, site: Site) -> Pulled:
+        if "planes" not in site.memory:
+            site.memory["planes"] = self._prepare(site.boxes[0])
+        seen = form.values(site.memory["planes"])
+        positive, negative = form.coefficients.clamp(min=0), form.coefficients.clamp(max=0)
+        constant = (negative * seen[:, -1:]).flatten(2).sum(2)
+        elements = list(itertools.product(*(range(size) for size in self.kernel)))
+        spatial = form.window[2:]
+        target = [(n - 1) * s + k for n, s, k in zip(spatial, self.stride, self.kernel, strict=True)]
+        rows = max(seen.shape[0], positive.shape[0])
+        pulled = positive.new_zeros((rows, *positive.shape[1:4], *target))
+        for number, element in enumerate(elements):
+            low, up = (
+                seen[:, number : number + 1],
+                seen[:, len(elements) + number : len(elements) + number + 1],
+            )
+            place = [
+                slice(first, first + (n - 1) * step + 1, step)
+                for first, n, step in zip(element, spatial, self.stride, strict=True)
+            ]
+            pulled[(..., *place)] += positive * low + negative * up
+        offsets = form.offsets.clone()
+        offsets[:, 2:] = offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
+        if site.rounding.rigorous:
+            size = (form.coefficients.abs() * seen[:, -1:].abs()).flatten(2).sum(2)
+            size = size + self._overlap_margin(form, site)
+            constant = constant - site.rounding.gamma(form.coefficients[0, 0].numel()) * size
+        return Pulled((Form(pulled, offsets, site.shapes[0]).clipped(),), constant)
+
+    def _overlap_margin(self, form: Form, site: Site) -> Tensor:
+        """`|coefficients| |y|`: adding up overlapping windows rounds relative to it."""
+        if "magnitude" not in site.memory:
+            site.memory["magnitude"] = self.concrete(site.boxes[0].magnitude).unsqueeze(0)
+        return form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"]))
+
+
+@lowers("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default")
+def _max_pool(
+    graph: Lowering,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    ceil_mode: bool = False,
+) -> tuple[Value, None]:
+    rank = graph.rank(x) - 2
+    if ceil_mode or any(d != 1 for d in spread(dilation, rank)):
+        graph.refuse("max-pooling with ceil_mode or dilation")
+    size = spread(kernel, rank)
+    steps, borders = spread(stride or kernel, rank), spread(padding, rank)
+    return graph.emit(MaxPool(size, steps, borders), x), None

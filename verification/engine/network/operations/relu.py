@@ -1,0 +1,53 @@
+"""ReLU and LeakyReLU: piecewise linear with one kink at zero."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from verification.engine.network.lowering import Lowering, Value, lowers
+from verification.engine.network.operations.base import Elementwise
+from verification.engine.relaxation import Interval, Planes, Rounding
+
+
+@dataclass(frozen=True)
+class Relu(Elementwise):
+    """`max(x, slope x)` with `0 <= slope < 1`; slope 0 is ReLU. Convex, so the chord bounds it from above."""
+
+    slope: float = 0.0
+    exact_interval = True
+
+    def concrete(self, *inputs: Tensor) -> Tensor:
+        return functional.leaky_relu(inputs[0], self.slope) if self.slope else inputs[0].relu()
+
+    def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
+        result = Interval(self.concrete(boxes[0].lower), self.concrete(boxes[0].upper))
+        return result.widened(rounding.gamma(1) * result.magnitude) if self.slope else result
+
+    def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:
+        lower, upper = boxes[0].lower, boxes[0].upper
+        kinked = (lower < 0) & (upper > 0)
+        straight = torch.where(lower >= 0, torch.ones_like(lower), torch.full_like(lower, self.slope))
+        # The chord from (lower, slope * lower) to (upper, upper); any slope in [self.slope, 1] is a lower bound.
+        width = torch.where(kinked, upper - lower, torch.ones_like(lower))
+        chord = torch.where(kinked, (upper - self.slope * lower) / width, straight)
+        intercept = torch.where(kinked, (self.slope - chord) * lower, torch.zeros_like(lower))
+        # The chord must stay above at both ends whatever its rounding did.
+        intercept = intercept + kinked * rounding.gamma(1) * (upper - lower)
+        # CROWN's adaptive choice: of the two extreme slopes the one that loses the smaller area.
+        steep = torch.where(upper > -lower, torch.ones_like(lower), torch.full_like(lower, self.slope))
+        below = torch.where(kinked, steep, straight)
+        return Planes((below,), torch.zeros_like(lower), (chord,), intercept)
+
+
+@lowers("aten.relu.default")
+def _relu(graph: Lowering, x: Value) -> Value:
+    return graph.emit(Relu(), x)
+
+
+@lowers("aten.leaky_relu.default")
+def _leaky_relu(graph: Lowering, x: Value, slope: float = 0.01) -> Value:
+    if not 0 <= slope < 1:
+        graph.refuse(f"LeakyReLU with slope {slope}; slopes from 0 to below 1 are supported")
+    return graph.emit(Relu(float(slope)), x)
