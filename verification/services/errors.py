@@ -1,4 +1,5 @@
-"""What services refuse, in words for people. Pages, the API and the command line show `str(error)` as it is."""
+"""What services refuse, in words for people: pages, API and command line show `str(error)` as it is."""
+# ruff: noqa: N818 - refusals are named by what they say
 
 
 class ServiceError(Exception):

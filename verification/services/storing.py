@@ -1,0 +1,44 @@
+"""Files and rows live and die together: a file is written first, and removed again if its row never comes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from django.core.files import File
+from django.core.files.storage import Storage
+from django.db import transaction
+from django.db.models.fields.files import FieldFile
+
+
+class SavedFiles:
+    """The files that one operation has written so far."""
+
+    def __init__(self) -> None:
+        self._written: list[tuple[Storage, str]] = []
+
+    def save(self, field: FieldFile, name: str, content: "File[bytes]") -> None:
+        """Write `content` into storage and name it in `field`; the row is saved by the caller."""
+        field.save(name, content, save=False)
+        self._written.append((field.storage, str(field.name)))
+
+    def discard(self) -> None:
+        """Remove everything that was written."""
+        for storage, name in self._written:
+            storage.delete(name)
+
+
+@contextmanager
+def saving_files() -> Iterator[SavedFiles]:
+    """Files saved inside are removed if the block fails. Open no transaction around it: files are slow."""
+    files = SavedFiles()
+    try:
+        yield files
+    except BaseException:
+        files.discard()
+        raise
+
+
+def delete_on_commit(field: FieldFile) -> None:
+    """Remove the file behind `field` once the transaction that forgets it has succeeded."""
+    if field.name:
+        transaction.on_commit(partial(field.storage.delete, field.name))

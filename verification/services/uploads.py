@@ -1,0 +1,206 @@
+"""Files that arrive in pieces. They gather outside of storage, and become a video or a classifier."""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import BinaryIO, Protocol, TypedDict
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from verification.models import Classifier, Team, Upload, Video
+from verification.services.classifiers import create_classifier
+from verification.services.errors import Conflict, Invalid, ServiceError
+from verification.services.incoming import readable_name
+from verification.services.teams import require_member
+from verification.services.videos import create_video
+
+BLOCK = 1024 * 1024
+#: An upload that has not moved for so long is not going to.
+ABANDONED = timedelta(days=3)
+#: Left free on the disk for the database and the worker.
+SPARE_BYTES = 256 * 1024**2
+
+
+class Readable(Protocol):
+    """The part of a file, or of a request, that is needed here."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class TooLarge(ServiceError):  # noqa: N818 - named by what it says, like its siblings
+    """More bytes than may come."""
+
+
+class WrongOffset(Conflict):
+    """The bytes do not follow on those that are there; the message says how many are."""
+
+
+class Busy(Conflict):
+    """Another request is writing to the same upload."""
+
+
+def begin(user: User, team: Team, kind: str, filename: str, length: int, metadata: dict[str, str]) -> Upload:
+    """Announce a file of `length` bytes. `metadata`: options of the classifier, see `classifier_options`.
+
+    Raises Invalid, TooLarge, NotAllowed.
+    """
+    require_member(user, team)
+    remove_abandoned()
+    if kind not in Upload.Kind.values:
+        raise Invalid(f"Send the kind as video or classifier, not “{kind}”.", "kind")
+    name = readable_name(filename)
+    if length <= 0:
+        raise Invalid(f"{name} is empty.", "file")
+    if length > settings.FLOWVERIFY_MAX_UPLOAD_BYTES:
+        most = settings.FLOWVERIFY_MAX_UPLOAD_BYTES / 1e6
+        raise TooLarge(f"{name} is larger than the {most:.0f} MB that this server accepts.", "file")
+    settings.FLOWVERIFY_UPLOADS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Twice: it is copied into storage while the pieces still lie here.
+    if shutil.disk_usage(settings.FLOWVERIFY_UPLOADS).free < 2 * length + SPARE_BYTES:
+        raise TooLarge(f"The server's disk has no room for {name}.", "file")
+    if kind == Upload.Kind.CLASSIFIER:
+        classifier_options(metadata)  # a mistake is better told before the file is sent
+    upload = Upload(team=team, user=user, kind=kind, filename=name, length=length, metadata=metadata)
+    upload.path.touch(mode=0o600)
+    try:
+        upload.save(force_insert=True)
+    except BaseException:
+        upload.path.unlink()
+        raise
+    return upload
+
+
+def append(upload: Upload, offset: int, stream: Readable) -> Upload:
+    """Write what `stream` holds at `offset`, which must be where the upload stands; returns it as it is now.
+
+    Whatever came before `stream` broke off is kept. Raises WrongOffset, Busy, TooLarge.
+    """
+    with _locked(upload) as file:
+        upload.refresh_from_db()
+        if offset != upload.offset:
+            raise WrongOffset(f"The upload stands at byte {upload.offset}, not {offset}.")
+        file.seek(offset)
+        file.truncate()  # bytes of a request that died before its offset was recorded
+        written = offset
+        try:
+            while block := stream.read(BLOCK):
+                if written + len(block) > upload.length:
+                    raise TooLarge(f"More bytes than the {upload.length} that were announced.")
+                file.write(block)
+                written += len(block)
+        finally:
+            file.flush()
+            upload.offset = written
+            upload.save(update_fields=["offset", "updated_at"])
+    return upload
+
+
+def complete(upload: Upload) -> Video | Classifier:
+    """Turn the finished upload into what it is. If that is refused, the upload is removed.
+
+    Else its row stays for a while: a client whose connection broke at the last answer can ask for the result.
+    """
+    if upload.offset != upload.length:
+        raise Invalid(f"{upload.length - upload.offset} bytes are still missing.")
+    try:
+        result = _create(upload)
+    except ServiceError:
+        abort(upload)
+        raise
+    upload.result_id = result.pk
+    upload.save(update_fields=["result_id", "updated_at"])
+    upload.path.unlink(missing_ok=True)
+    return result
+
+
+def abort(upload: Upload) -> None:
+    """Forget the upload and what has come of it."""
+    upload.path.unlink(missing_ok=True)
+    upload.delete()
+
+
+def remove_abandoned() -> None:
+    """Forget all uploads that have not moved for `ABANDONED`."""
+    for upload in Upload.objects.filter(updated_at__lt=timezone.now() - ABANDONED):
+        abort(upload)
+
+
+class ClassifierOptions(TypedDict, total=False):
+    """What `create_classifier` takes."""
+
+    architecture: str
+    labels: list[str]
+    frames: int
+    size: tuple[int, int]
+    channels: str
+    sampling: str
+
+
+def classifier_options(metadata: dict[str, str]) -> ClassifierOptions:
+    """Options from texts: `labels` as a JSON list or one a line, `size` as HxW. Empty ones are left out.
+
+    Raises Invalid.
+    """
+    options: ClassifierOptions = {}
+    if metadata.get("architecture"):
+        options["architecture"] = metadata["architecture"]
+    if metadata.get("channels"):
+        options["channels"] = metadata["channels"]
+    if metadata.get("sampling"):
+        options["sampling"] = metadata["sampling"]
+    if metadata.get("labels"):
+        options["labels"] = _labels(metadata["labels"])
+    if metadata.get("frames"):
+        options["frames"] = _number(metadata["frames"], "frames")
+    if metadata.get("size"):
+        height, _, width = metadata["size"].lower().partition("x")
+        options["size"] = _number(height, "size"), _number(width, "size")
+    return options
+
+
+def _create(upload: Upload) -> Video | Classifier:
+    if upload.kind == Upload.Kind.VIDEO:
+        return create_video(upload.user, upload.team, upload.path, upload.filename)
+    options = classifier_options(upload.metadata)
+    return create_classifier(upload.user, upload.team, upload.path, upload.filename, **options)
+
+
+def _labels(text: str) -> list[str]:
+    if not text.lstrip().startswith("["):
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        labels = json.loads(text)
+    except ValueError as error:
+        raise Invalid(
+            "The labels are not valid JSON; send a list of names, or one name a line.", "labels"
+        ) from error
+    if not all(isinstance(label, str) for label in labels):
+        raise Invalid("Each label must be a name in quotes.", "labels")
+    return list(labels)
+
+
+def _number(text: str, field: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        wanted = "height and width such as 64x64" if field == "size" else "a whole number"
+        raise Invalid(f"Send the {field} as {wanted}.", field)
+    return int(text)
+
+
+@contextmanager
+def _locked(upload: Upload) -> Iterator[BinaryIO]:
+    """The file of the upload, open for one writer in all processes."""
+    try:
+        file = upload.path.open("r+b")
+    except FileNotFoundError as error:
+        raise Conflict("This upload is complete, or was aborted.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy("Another request is writing to this upload; wait until it has ended.") from error
+        yield file

@@ -1,0 +1,203 @@
+"""Asking a question, stopping it, and reading its bounds."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from verification.engine.clip import build_sampling
+from verification.engine.errors import EngineError
+from verification.engine.flow import EXTRACTORS
+from verification.engine.perturbation import Norm, build_space
+from verification.live.publish import publish_status
+from verification.models import Bound, Classifier, Verification, Video
+from verification.services.classifiers import load_stored
+from verification.services.errors import Conflict, Invalid
+from verification.services.incoming import sentence
+from verification.services.teams import require_member
+
+MAX_SECONDS = 24 * 3600.0
+MAX_SEED = 2**63 - 1
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+def create_verification(
+    user: User,
+    video: Video,
+    classifier: Classifier,
+    *,
+    frames: int | None = None,
+    norm: str = "l2",
+    space: str = "dense",
+    flows: Sequence[int] | None = None,
+    radius: float | None = None,
+    seconds: float = 60.0,
+    seed: int = 0,
+    sampling: str | None = None,
+    extractor: str = "farneback",
+    device: str = "auto",
+    name: str = "",
+) -> Verification:
+    """Queue the question; frames and sampling default to the classifier's own.
+
+    `flows` count from 1, None means all; `radius` in pixels, None means no limit. Raises Invalid, with the
+    field that is wrong, or NotAllowed; nothing is saved then.
+    """
+    require_member(user, video.team)
+    if classifier.team_id != video.team_id:
+        raise Invalid("The video and the classifier belong to different teams.", "classifier")
+    question = Verification(
+        team=video.team,
+        video=video,
+        classifier=classifier,
+        created_by=user,
+        name=_checked_text(name),
+        frames=classifier.frames if frames is None else frames,
+        sampling=sampling or classifier.sampling,
+        norm=_one_of("norm", norm, [str(known) for known in Norm]),
+        space=space,
+        flows=None if flows is None else sorted(set(flows)),
+        radius=_checked_radius(radius),
+        seconds=_checked_seconds(seconds),
+        seed=_checked_seed(seed),
+        extractor=_one_of("extractor", extractor, EXTRACTORS),
+        device=_checked_device(device),
+    )
+    _check_clip(question)
+    _check_space(question)
+    _check_classifier(question)
+    with transaction.atomic():
+        question.save(force_insert=True)
+        transaction.on_commit(partial(enqueue, question), robust=True)
+    return question
+
+
+def enqueue(verification: Verification) -> None:
+    """Ask a worker to run it. Asking twice is harmless: a claim decides who runs it."""
+    from verification.jobs.actors import run_verification  # which itself calls services
+
+    run_verification.send(str(verification.pk))
+
+
+def enqueue_waiting() -> int:
+    """Ask again for everything that waits, because the broker may have been away; returns how many.
+
+    That is: queued, or running under a lease that has expired.
+    """
+    now = timezone.now()
+    waiting = Verification.objects.filter(status=Verification.Status.QUEUED) | Verification.objects.filter(
+        status=Verification.Status.RUNNING, lease_expires_at__lt=now
+    )
+    verifications = list(waiting.order_by("created_at"))
+    for verification in verifications:
+        enqueue(verification)
+    return len(verifications)
+
+
+def cancel(user: User, verification: Verification) -> None:
+    """Stop it and keep its bounds: at once when it is queued, else as soon as the worker looks.
+
+    Raises Conflict when it has ended already, NotAllowed.
+    """
+    require_member(user, verification.team)
+    rows = Verification.objects.filter(pk=verification.pk)
+    with transaction.atomic():
+        stopped = rows.filter(status=Verification.Status.QUEUED).update(
+            status=Verification.Status.CANCELLED, cancel_requested=True, finished_at=timezone.now()
+        )
+        asked = rows.filter(status=Verification.Status.RUNNING).update(cancel_requested=True)
+    verification.refresh_from_db()
+    if not stopped and not asked:
+        raise Conflict("This verification has ended already; there is nothing to cancel.")
+    if stopped:
+        publish_status(verification)
+
+
+def bounds_since(verification: Verification, number: int) -> QuerySet[Bound]:
+    """The bounds after number `number`, in order."""
+    return Bound.objects.filter(verification=verification, number__gt=number).order_by("number")
+
+
+def _check_clip(question: Verification) -> None:
+    video = question.video
+    if question.frames < 2:
+        raise Invalid(f"A clip needs at least 2 frames, not {question.frames}.", "frames")
+    if question.frames > video.frames:
+        raise Invalid(
+            f"The video has {video.frames} frames, fewer than the {question.frames} asked for: "
+            "take a longer video or fewer frames.",
+            "frames",
+        )
+    try:
+        build_sampling(question.sampling).indices(video.frames, question.frames, video.fps)
+    except EngineError as error:
+        raise Invalid(sentence(error), "sampling") from error
+
+
+def _check_space(question: Verification) -> None:
+    classifier = question.classifier
+    flows = None if question.flows is None else tuple(question.flows)
+    try:
+        build_space(question.space, question.frames, classifier.height, classifier.width, None)
+    except EngineError as error:
+        raise Invalid(sentence(error), "space") from error
+    try:
+        build_space(question.space, question.frames, classifier.height, classifier.width, flows)
+    except EngineError as error:
+        raise Invalid(sentence(error), "flows") from error
+
+
+def _check_classifier(question: Verification) -> None:
+    """A clip of another length than the classifier was stored with: can its architecture take it?"""
+    classifier = question.classifier
+    if question.frames == classifier.frames:
+        return
+    try:
+        load_stored(classifier, question.frames)
+    except EngineError as error:
+        raise Invalid(sentence(error), "frames") from error
+
+
+def _one_of(field: str, value: str, known: Iterable[str]) -> str:
+    known = list(known)
+    if value not in known:
+        raise Invalid(f"There is no {field} “{value}”; choose one of {', '.join(known)}.", field)
+    return value
+
+
+def _checked_radius(radius: float | None) -> float | None:
+    if radius is not None and not (math.isfinite(radius) and radius > 0):
+        raise Invalid(f"The radius must be above zero, not {radius:g}: it is a distance in pixels.", "radius")
+    return radius
+
+
+def _checked_seconds(seconds: float) -> float:
+    if not (math.isfinite(seconds) and 0 < seconds <= MAX_SECONDS):
+        raise Invalid(
+            f"The budget must be above zero and at most {MAX_SECONDS:.0f} seconds, not {seconds:g}.",
+            "seconds",
+        )
+    return seconds
+
+
+def _checked_seed(seed: int) -> int:
+    if not 0 <= seed <= MAX_SEED:
+        raise Invalid(f"The seed must be a whole number from 0 to {MAX_SEED}.", "seed")
+    return seed
+
+
+def _checked_device(device: str) -> str:
+    if not _DEVICE.fullmatch(device):
+        raise Invalid(f"There is no device “{device}”; choose auto, cpu or cuda.", "device")
+    return device
+
+
+def _checked_text(name: str) -> str:
+    if len(name.strip()) > 200:
+        raise Invalid("The name is longer than 200 characters.", "name")
+    return name.strip()
