@@ -1,4 +1,4 @@
-"""Personal tokens: `Authorization: Bearer <token>`."""
+"""Personal tokens, `Authorization: Bearer <token>`, and how the schema describes both ways of signing in."""
 
 from django.contrib.auth.models import User
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -33,7 +33,7 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """How the schema describes it."""
+    """A personal token."""
 
     target_class = "verification.api.authentication.BearerAuthentication"
     name = "bearer"
@@ -41,3 +41,19 @@ class BearerScheme(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """An HTTP bearer scheme; the token is opaque."""
         return {"type": "http", "scheme": "bearer", "description": "A personal token from the token page."}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """The cookie of a browser session. Its real name differs from instance to instance; the schema must not."""
+
+    target_class = "rest_framework.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        """An API key in a cookie."""
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "flowverify_session",
+            "description": "The session of a browser that is logged in; writing needs its CSRF token as well.",
+        }

@@ -1,4 +1,4 @@
-"""Refusals of services and of the engine as responses: 400 or 403 with the message as it is."""
+"""Refusals of services and of the engine as responses: 400, 403 or 409 with the message as it is."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from verification.engine import EngineError
-from verification.services.errors import NotAllowed, ServiceError
+from verification.engine.errors import EngineError
+from verification.services.errors import Conflict, NotAllowed, ServiceError
 
 
-class Conflict(exceptions.APIException):
+class NotNow(exceptions.APIException):
     """The object is not in a state in which this can be done."""
 
     status_code = status.HTTP_409_CONFLICT
@@ -25,6 +25,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 def _translate(error: Exception) -> Exception:
     if isinstance(error, NotAllowed):
         return exceptions.PermissionDenied(str(error))
+    if isinstance(error, Conflict):
+        return NotNow(str(error))
     if isinstance(error, ServiceError):
         field = error.field
         return exceptions.ValidationError({field: [str(error)]} if field else {"detail": str(error)})

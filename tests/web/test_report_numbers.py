@@ -1,0 +1,69 @@
+"""Numbers of a report are rounded to the side on which the statement stays true."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from verification.reports.numbers import duration, lower_bound, percent, plain, upper_bound
+
+SIZES = st.floats(min_value=1e-12, max_value=1e9, allow_nan=False)
+
+
+@given(SIZES)
+def test_what_is_printed_as_proven_is_proven(value):
+    assert Decimal(lower_bound(value)) <= Decimal(repr(value))
+
+
+@given(SIZES)
+def test_what_is_printed_as_found_is_not_smaller_than_the_example(value):
+    assert Decimal(upper_bound(value)) >= Decimal(repr(value))
+
+
+@given(SIZES)
+def test_rounding_moves_a_number_by_less_than_a_thousandth(value):
+    assert Decimal(upper_bound(value)) - Decimal(lower_bound(value)) <= Decimal(repr(value)) / 999
+
+
+@pytest.mark.parametrize(
+    ("value", "lower", "upper"),
+    [
+        (0.0, "0", "0"),
+        (0.3, "0.3", "0.3"),
+        (0.031259, "0.03125", "0.03126"),
+        (1.99999, "1.999", "2"),
+        (548.681, "548.6", "548.7"),
+        (123456.7, "123456", "123457"),
+        (3.00001e-9, "3e-9", "3.001e-9"),
+    ],
+)
+def test_examples(value, lower, upper):
+    assert (lower_bound(value), upper_bound(value)) == (lower, upper)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100 %"), (0.999999, "99.99 %"), (0.5, "50 %"), (0.12345, "12.34 %"), (0.0, "0 %")],
+)
+def test_only_certainty_is_a_hundred_percent(share, text):
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0 s"),
+        (4.25, "4.2 s"),
+        (59.97, "1 min"),
+        (200.0, "3 min 20 s"),
+        (3599.7, "1 h"),
+        (7500, "2 h 5 min"),
+    ],
+)
+def test_durations_read_like_speech(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_plain_numbers_are_rounded_to_the_nearest():
+    assert plain(0.123456) == "0.1235"

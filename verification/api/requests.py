@@ -1,0 +1,71 @@
+"""What may be asked, as JSON bodies. Only shapes are checked here; services decide whether it makes sense."""
+
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from rest_framework import serializers
+
+from verification.models import Classifier, Team, Verification, Video
+
+M = TypeVar("M", bound=Model)
+
+
+class OwnField(serializers.PrimaryKeyRelatedField[M]):
+    """An object of the person's teams, by id; another team's object does not exist."""
+
+    def get_queryset(self) -> QuerySet[M]:
+        return super().get_queryset().for_user(self.context["request"].user)  # type: ignore[no-any-return]
+
+
+class VerificationRequest(serializers.Serializer[Verification]):
+    """A question. Whatever is left out is taken from the classifier or from the defaults."""
+
+    video = OwnField(queryset=Video.objects.all())
+    classifier = OwnField(queryset=Classifier.objects.all())
+    name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    frames = serializers.IntegerField(required=False, allow_null=True)
+    sampling = serializers.CharField(required=False, allow_null=True, help_text="uniform, floor or fps:X.")
+    norm = serializers.ChoiceField(choices=Verification.Norm.choices, required=False)
+    space = serializers.CharField(required=False, help_text="dense or translation.")
+    flows = serializers.ListField(
+        child=serializers.IntegerField(), required=False, allow_null=True, help_text="From 1; null means all."
+    )
+    radius = serializers.FloatField(required=False, allow_null=True, help_text="Pixels; null means no limit.")
+    seconds = serializers.FloatField(required=False, help_text="Budget.")
+    seed = serializers.IntegerField(required=False)
+    extractor = serializers.CharField(required=False)
+
+
+class TeamRequest(serializers.Serializer[Team]):
+    """A new team; whoever creates it owns it."""
+
+    name = serializers.CharField(max_length=100)
+
+
+class DaysRequest(serializers.Serializer[Any]):
+    """How long a link is valid."""
+
+    days = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=3650, help_text="null: until it is revoked."
+    )
+
+
+class InvitationRequest(serializers.Serializer[Any]):
+    """How long an invitation is valid."""
+
+    days = serializers.IntegerField(required=False, min_value=1, max_value=365, default=7)
+
+
+class TokenRequest(serializers.Serializer[Any]):
+    """A new token."""
+
+    name = serializers.CharField(max_length=100)
+    days = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=3650, help_text="null: until it is revoked."
+    )
+
+
+class AfterQuery(serializers.Serializer[Any]):
+    """From where to go on."""
+
+    after = serializers.IntegerField(default=0, min_value=0)

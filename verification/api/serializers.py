@@ -1,0 +1,284 @@
+"""What objects look like as JSON. Reading; `requests` says what may be asked."""
+
+from typing import Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from verification.models import (
+    ApiToken,
+    Artifact,
+    Bound,
+    Classifier,
+    Event,
+    Invitation,
+    Membership,
+    ShareLink,
+    Team,
+    Verification,
+    Video,
+)
+
+
+class MemberSerializer(serializers.ModelSerializer[Membership]):
+    """One person in a team."""
+
+    username = serializers.CharField(source="user.username")
+
+    class Meta:
+        model = Membership
+        fields = ["username", "role"]
+
+
+class TeamSerializer(serializers.ModelSerializer[Team]):
+    """A team with its members."""
+
+    members = MemberSerializer(source="memberships", many=True)
+
+    class Meta:
+        model = Team
+        fields = ["id", "name", "slug", "created_at", "members"]
+
+
+class VideoSerializer(serializers.ModelSerializer[Video]):
+    """A video as the engine decoded it."""
+
+    class Meta:
+        model = Video
+        fields = ["id", "team", "name", "sha256", "bytes", "frames", "fps", "height", "width", "created_at"]
+
+
+class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
+    """A classifier and the input that it expects."""
+
+    labels = serializers.ListField(child=serializers.CharField(), help_text="Names, by class number.")
+
+    class Meta:
+        model = Classifier
+        fields = [
+            "id",
+            "team",
+            "name",
+            "sha256",
+            "bytes",
+            "architecture",
+            "labels",
+            "frames",
+            "height",
+            "width",
+            "channels",
+            "sampling",
+            "created_at",
+        ]
+
+
+class VerificationAddresses(serializers.Serializer[Verification]):
+    """Where the parts of a verification are."""
+
+    self = serializers.CharField()
+    page = serializers.CharField()
+    report = serializers.CharField()
+    bounds = serializers.CharField()
+    events = serializers.CharField()
+    artifacts = serializers.CharField()
+
+
+class VerificationSerializer(serializers.ModelSerializer[Verification]):
+    """The question and the answer so far. Distances are pixels of the clip in `norm`."""
+
+    flows = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), allow_null=True, help_text="From 1; null means all."
+    )
+    video_name = serializers.CharField(source="video.name")
+    video_sha256 = serializers.CharField(source="video.sha256")
+    classifier_name = serializers.CharField(source="classifier.name")
+    classifier_sha256 = serializers.CharField(source="classifier.sha256")
+    label_name = serializers.CharField(allow_null=True)
+    upper_label_name = serializers.CharField(allow_null=True)
+    lower = serializers.FloatField(help_text="Never falls. Proven if `lower_guarantee` is sound.")
+    upper = serializers.FloatField(allow_null=True, help_text="Size of the best example, if any.")
+    upper_guarantee = serializers.SerializerMethodField(help_text="An example, not a proof.")
+    ratio = serializers.SerializerMethodField(help_text="Upper over lower, if both say something.")
+    seconds = serializers.FloatField(help_text="Budget.")
+    elapsed = serializers.FloatField(help_text="Seconds of work so far, over all attempts.")
+    versions = serializers.DictField(child=serializers.CharField())
+    urls = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Verification
+        fields = [
+            "id",
+            "team",
+            "name",
+            "video",
+            "video_name",
+            "video_sha256",
+            "classifier",
+            "classifier_name",
+            "classifier_sha256",
+            "frames",
+            "sampling",
+            "norm",
+            "space",
+            "flows",
+            "radius",
+            "seconds",
+            "seed",
+            "extractor",
+            "device",
+            "status",
+            "label",
+            "label_name",
+            "confidence",
+            "lower",
+            "lower_guarantee",
+            "upper",
+            "upper_guarantee",
+            "upper_label",
+            "upper_label_name",
+            "upper_confidence",
+            "ratio",
+            "realisation_rms",
+            "realisation_median",
+            "elapsed",
+            "error",
+            "attempts",
+            "cancel_requested",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "versions",
+            "urls",
+        ]
+
+    def get_upper_guarantee(self, verification: Verification) -> str:
+        return Verification.Guarantee.EMPIRICAL.value
+
+    def get_ratio(self, verification: Verification) -> float | None:
+        if verification.upper is None or verification.lower <= 0:
+            return None
+        return verification.upper / verification.lower
+
+    @extend_schema_field(VerificationAddresses)
+    def get_urls(self, verification: Verification) -> dict[str, str]:
+        key = {"pk": verification.pk}
+        return {
+            "self": reverse("api:verification-detail", kwargs=key),
+            "page": reverse("verification", args=[verification.pk]),
+            "report": reverse("verification-report", args=[verification.pk]),
+            "bounds": reverse("api:verification-bounds", kwargs=key),
+            "events": reverse("api:verification-events", kwargs=key),
+            "artifacts": reverse("api:verification-artifacts", kwargs=key),
+        }
+
+
+def verification_payload(verification: Verification) -> dict[str, Any]:
+    """The verification as the API shows it, made of JSON values only; sockets send the same."""
+    return {
+        name: str(value) if name in {"id", "team", "video", "classifier"} else value
+        for name, value in VerificationSerializer(verification).data.items()
+    }
+
+
+class BoundSerializer(serializers.ModelSerializer[Bound]):
+    """Both bounds after one moved; `source` says which."""
+
+    class Meta:
+        model = Bound
+        fields = ["number", "seconds", "lower", "upper", "source"]
+
+
+class EventSerializer(serializers.ModelSerializer[Event]):
+    """One line for whoever watches."""
+
+    class Meta:
+        model = Event
+        fields = ["number", "seconds", "text"]
+
+
+class BoundsSerializer(serializers.Serializer[Any]):
+    """Points with numbers above the one asked for."""
+
+    results = BoundSerializer(many=True)
+    next_after = serializers.IntegerField(help_text="The last number known now: the next `after`.")
+    more = serializers.BooleanField(help_text="There are further points already.")
+
+
+class EventsSerializer(serializers.Serializer[Any]):
+    """Events with numbers above the one asked for."""
+
+    results = EventSerializer(many=True)
+    next_after = serializers.IntegerField(help_text="The last number known now: the next `after`.")
+    more = serializers.BooleanField(help_text="There are further events already.")
+
+
+class ArtifactSerializer(serializers.ModelSerializer[Artifact]):
+    """One picture or file of a verification."""
+
+    flow = serializers.IntegerField(allow_null=True, help_text="Counts from 1; null: no single flow.")
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Artifact
+        fields = ["id", "kind", "flow", "name", "content_type", "bytes", "revision", "url", "created_at"]
+
+    def get_url(self, artifact: Artifact) -> str:
+        return reverse("api:artifact-content", kwargs={"pk": artifact.pk})
+
+
+class ShareLinkSerializer(serializers.ModelSerializer[ShareLink]):
+    """A link to one report; `url` is the address to hand out."""
+
+    created_by = serializers.CharField(source="created_by.username")
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ShareLink
+        fields = [
+            "id",
+            "verification",
+            "url",
+            "created_by",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "is_open",
+        ]
+
+    def get_url(self, share: ShareLink) -> str:
+        address = reverse("shared", args=[share.token])
+        request = self.context.get("request")
+        return request.build_absolute_uri(address) if request else address
+
+
+class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    """A link with which people join a team."""
+
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Invitation
+        fields = ["id", "team", "url", "created_at", "expires_at"]
+
+    def get_url(self, invitation: Invitation) -> str:
+        address = reverse("invitation", args=[invitation.token])
+        request = self.context.get("request")
+        return request.build_absolute_uri(address) if request else address
+
+
+class ApiTokenSerializer(serializers.ModelSerializer[ApiToken]):
+    """A token without the secret itself."""
+
+    class Meta:
+        model = ApiToken
+        fields = ["id", "name", "created_at", "last_used_at", "expires_at", "revoked_at", "is_open"]
+
+
+class NewApiTokenSerializer(ApiTokenSerializer):
+    """A token just created, with the secret that is shown this once."""
+
+    token = serializers.CharField(read_only=True)
+
+    class Meta(ApiTokenSerializer.Meta):
+        fields = [*ApiTokenSerializer.Meta.fields, "token"]

@@ -1,0 +1,173 @@
+"""A report, put together from what was recorded; nothing is computed anew."""
+
+import shlex
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils import timezone
+
+from verification.models import Artifact, Verification
+from verification.reports import explanations, figures, history, numbers, terms, wording
+from verification.reports.explanations import Explanation, Realisation
+from verification.reports.facts import Facts
+from verification.reports.figures import Download, Pair
+from verification.reports.history import Point
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One line of the table of bounds, as text."""
+
+    time: str
+    lower: str
+    upper: str
+    ratio: str
+
+
+@dataclass(frozen=True)
+class NamedFact:
+    """One line of what is needed to repeat the verification; `code` sets it in a fixed-width font."""
+
+    name: str
+    value: str
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows."""
+
+    id: uuid.UUID
+    title: str
+    facts: Facts
+    status: str
+    headline: str
+    summary: str
+    upper_guarantee: str
+    realisation: Realisation | None
+    explanations: list[Explanation]
+    chart: dict[str, Any]
+    table: list[TableRow]
+    table_caption: str
+    pairs: list[Pair]
+    downloads: list[Download]
+    reproducibility: list[NamedFact]
+    command: str
+
+
+def build(verification: Verification, share: str | None = None) -> Report:
+    """The report as of now; `share` is the token by which pictures open for readers without an account."""
+    facts = facts_of(verification)
+    points = history.read(verification)
+    artifacts = list(Artifact.objects.filter(verification=verification))
+    shown = history.thin(points, history.TABLE_ROWS)
+
+    def address(artifact: Artifact) -> str:
+        url = reverse("api:artifact-content", kwargs={"pk": artifact.pk})
+        return url if share is None else f"{url}?{urlencode({'share': share})}"
+
+    return Report(
+        id=verification.pk,
+        title=str(verification),
+        facts=facts,
+        status=verification.get_status_display(),
+        headline=wording.headline(facts),
+        summary=wording.summary(facts),
+        upper_guarantee=Verification.Guarantee.EMPIRICAL.value,
+        realisation=explanations.realisation(facts),
+        explanations=explanations.explanations(facts),
+        chart={"points": history.chart(points), "elapsed": facts.elapsed, "norm": facts.norm},
+        table=[_row(point) for point in shown],
+        table_caption=_caption(len(shown), len(points)),
+        pairs=figures.pairs(artifacts, facts.frames - 1, address),
+        downloads=figures.downloads(artifacts, address),
+        reproducibility=_reproducibility(verification),
+        command=command(verification),
+    )
+
+
+def facts_of(verification: Verification) -> Facts:
+    """What the wording depends on, read from the models."""
+    classifier = verification.classifier
+    return Facts(
+        status=verification.status,
+        frames=verification.frames,
+        height=classifier.height,
+        width=classifier.width,
+        sampling=verification.sampling,
+        norm=verification.norm,
+        space=verification.space,
+        extractor=verification.extractor,
+        seconds=verification.seconds,
+        elapsed=verification.elapsed,
+        flows=None if verification.flows is None else tuple(verification.flows),
+        radius=verification.radius,
+        label=verification.label_name,
+        confidence=verification.confidence,
+        lower=verification.lower,
+        lower_guarantee=verification.lower_guarantee,
+        upper=verification.upper,
+        upper_label=verification.upper_label_name,
+        upper_confidence=verification.upper_confidence,
+        realisation_rms=verification.realisation_rms,
+        realisation_median=verification.realisation_median,
+        error=verification.error,
+    )
+
+
+def command(verification: Verification) -> str:
+    """The command line that asks the same question."""
+    words = ["python", "manage.py", "verify", verification.video.name]
+    words += ["--classifier", verification.classifier.name, "--frames", str(verification.frames)]
+    words += ["--sampling", verification.sampling, "--norm", verification.norm, "--space", verification.space]
+    if verification.flows is not None:
+        words += ["--flows", ",".join(map(str, verification.flows))]
+    if verification.radius is not None:
+        words += ["--radius", repr(verification.radius)]
+    words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
+    words += ["--seed", str(verification.seed)]
+    return shlex.join(words)
+
+
+def _row(point: Point) -> TableRow:
+    known = point.upper is not None and point.lower > 0
+    return TableRow(
+        time=numbers.duration(point.seconds),
+        lower=numbers.lower_bound(point.lower),
+        upper="–" if point.upper is None else numbers.upper_bound(point.upper),
+        ratio=numbers.upper_bound(point.upper / point.lower) if known and point.upper is not None else "–",
+    )
+
+
+def _caption(shown: int, recorded: int) -> str:
+    selection = f"{shown} of {recorded} recorded points." if shown < recorded else "All recorded points."
+    return f"{selection} Lower bounds are rounded down, upper bounds up."
+
+
+def _reproducibility(verification: Verification) -> list[NamedFact]:
+    video, classifier = verification.video, verification.classifier
+    flows = "all" if verification.flows is None else ", ".join(map(str, verification.flows))
+    radius = "no limit" if verification.radius is None else f"{numbers.plain(verification.radius)} px"
+    size = f"{verification.frames} frames of {classifier.height} × {classifier.width}"
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(verification.versions.items()))
+    found = [
+        NamedFact("Video", video.name),
+        NamedFact("SHA-256 of the video", video.sha256, code=True),
+        NamedFact("Classifier", f"{classifier.name} ({classifier.architecture})"),
+        NamedFact("SHA-256 of the classifier", classifier.sha256, code=True),
+        NamedFact("Clip", f"{size}, sampling {verification.sampling}, channels {classifier.channels}"),
+        NamedFact("Flow", f"{verification.extractor}, flows that may change: {flows}"),
+        NamedFact("Space and norm", f"{verification.space}, {terms.NORM_NAMES[verification.norm]}"),
+        NamedFact("Radius", radius),
+        NamedFact("Budget", numbers.duration(verification.seconds)),
+        NamedFact("Seed", str(verification.seed)),
+        NamedFact("Device", verification.device),
+        NamedFact("Versions", versions or "recorded when the verification starts"),
+    ]
+    if verification.finished_at is not None:
+        finished = timezone.localtime(verification.finished_at)
+        found.append(NamedFact("Finished", f"{finished:%d %B %Y, %H:%M} UTC"))
+    return found
