@@ -61,6 +61,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "verification.pages.current_team.navigation",
             ],
         },
     }
@@ -100,6 +101,10 @@ _BROKER_SCHEMES = {"redis", "rediss", "unix", "memory"}
 VALKEY_SOCKET = paths.valkey_socket(FLOWVERIFY_HOME)
 FLOWVERIFY_REDIS_URL = environment.url(
     "FLOWVERIFY_REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}?db=0", _BROKER_SCHEMES
+)
+#: Whether the supervisor has to start the embedded Valkey.
+FLOWVERIFY_EMBEDDED_BROKER = FLOWVERIFY_REDIS_URL.startswith("unix:") and not environment.text(
+    "FLOWVERIFY_REDIS_URL"
 )
 FLOWVERIFY_BROKER_URL = environment.url("FLOWVERIFY_BROKER_URL", FLOWVERIFY_REDIS_URL, _BROKER_SCHEMES)
 
@@ -171,6 +176,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "verification.api.exceptions.handle",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -180,6 +186,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "verification.api.schema.complete",
+    ],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "verification.api.schema.complete",

@@ -1,7 +1,7 @@
 """What a worker writes while it runs a verification; each write checks that it still holds the lease.
 
 A worker claims a verification under a name of its own (`owner`), renews the lease while it works, and stops
-when a function here raises LeaseLost: another worker has taken over, as this one had been silent for too long.
+when a function here raises LeaseLost: another worker has taken over, as this one had been silent too long.
 """
 
 from copy import copy
