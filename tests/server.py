@@ -1,4 +1,4 @@
-"""The real server for tests: `manage.py serve` in a process of its own, with its worker, broker, sockets and database.
+"""The real server for tests: `manage.py serve` in a process of its own, with worker, broker and database.
 
 with RealServer(tmp_path / "home") as server:
     session = server.login()                     # requests.Session of the first user, or of (name, password)
@@ -38,7 +38,7 @@ def wait_for(condition: Callable[[], T | None], seconds: float, what: str) -> T:
 
 
 class RealServer:
-    """A whole server on `home`; port 0 takes a free one. Used as a context manager, or with `start` and `stop`."""
+    """A whole server on `home`; port 0 takes a free one. A context manager, or `start` and `stop`."""
 
     def __init__(
         self, home: Path, port: int = 0, *, demo: bool = False, environment: dict[str, str] | None = None
@@ -49,7 +49,8 @@ class RealServer:
         self.lines: list[str] = []
         self.password = ""
         self.url = ""
-        # The settings of the tests (no broker, their own home) are in this process's environment: not for the server.
+        # The settings of the tests (no broker, their own home) are in this process's environment: not for the
+        # server.
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -68,7 +69,7 @@ class RealServer:
     ) -> None:
         self.stop()
 
-    # --- The server itself ---------------------------------------------------------------------------------------
+    # --- The server itself ---
 
     def start(self, seconds: float = 90.0) -> None:
         """Start it and wait until it answers."""
@@ -140,7 +141,7 @@ class RealServer:
         files = sorted((self.home / "logs").glob("*.log"))
         return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
 
-    # --- Its parts -----------------------------------------------------------------------------------------------
+    # --- Its parts ---
 
     def child(self, name: str) -> int:
         """The process of "web", "worker" or "broker"."""
@@ -154,7 +155,7 @@ class RealServer:
         os.kill(process, signal.SIGKILL)
         return process
 
-    # --- Its people and its data ---------------------------------------------------------------------------------
+    # --- Its people and its data ---
 
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a manage.py command on the same home."""

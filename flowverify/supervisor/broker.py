@@ -2,8 +2,8 @@
 
     python -m flowverify.supervisor.broker HOME SOCKET
 
-A process of its own, because Valkey answers Ctrl-C by itself: in the session of the supervisor it would be gone before the
-worker has given its work back. It uses neither Django nor a port.
+A process of its own, because Valkey answers Ctrl-C by itself: in the session of the supervisor it would be
+gone before the worker has given its work back. It uses neither Django nor a port.
 """
 
 import signal
@@ -24,7 +24,7 @@ PING_SECONDS, PINGS_MISSED = 1.0, 10
 
 
 def command(path: Path, *words: str) -> bytes:
-    """Send one command to the server at `path` and return the first part of its answer; empty when there is none."""
+    """Send one command to the server at `path`; returns the first part of its answer, empty without one."""
     message = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -68,7 +68,7 @@ def _launch(data: Path, path: Path) -> ValkeyServer:
 
 
 def main() -> int:
-    """Serve until SIGTERM or until the server dies (exit code 1: the supervisor starts this process again)."""
+    """Serve until SIGTERM, or until the server dies: with exit code 1 the supervisor starts this again."""
     home, path = Path(sys.argv[1]), Path(sys.argv[2])
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -36,7 +36,7 @@ class Child:
     _next_start: float = 0.0
 
     def start(self) -> None:
-        """Start it in a session of its own: Ctrl-C reaches the supervisor alone, which stops its children in order."""
+        """Start it in a session of its own: Ctrl-C reaches the supervisor alone, which stops all in order."""
         rotate(self.log)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -90,7 +90,7 @@ def describe_exit(code: int) -> str:
 
 
 def rotate(log: Path) -> None:
-    """Keep `log` short: its content moves to `<log>.1` and the file itself, which processes hold open, is emptied."""
+    """Keep `log` short: move its content to `<log>.1` and empty the file, which processes hold open."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         shutil.copyfile(log, log.with_name(log.name + ".1"))
         os.truncate(log, 0)

@@ -30,9 +30,10 @@ def lock_path(home: Path, name: str) -> Path:
 
 
 def take_lock(home: Path, name: str, address: str = "") -> int | None:
-    """Hold the lock of `name` until this process ends; returns its descriptor, or None if another process holds it.
+    """Hold the lock of `name` until this process ends. Returns its descriptor; None if another one holds it.
 
-    The kernel gives a lock back when its holder dies, however it dies: no stale files, no guessing by process id.
+    The kernel gives a lock back when its holder dies, however it dies: no stale files, no guessing by process
+    id.
     """
     path = lock_path(home, name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def occupied(home: Path, address: str) -> Iterator[None]:
         other = occupant(home, "supervisor")
         who = f"process {other.process} at {other.address}" if other else "another process"
         raise CommandError(
-            f"a server already runs on {home} ({who}). Stop it first, or set FLOWVERIFY_HOME to another folder."
+            f"a server already runs on {home} ({who}); stop it, or set FLOWVERIFY_HOME to another folder"
         )
     try:
         clear_leftovers(home)

@@ -1,7 +1,8 @@
 """What a child does so that it never outlives its supervisor, whatever kills that one.
 
-The supervisor keeps the writing end of a pipe open and hands the reading end to each child. When the supervisor ends, even
-by kill -9, the pipe closes; the child reads that and stops as if it had been asked to. Works on every POSIX system.
+The supervisor keeps the writing end of a pipe open and hands the reading end to each child. When the
+supervisor ends, even by kill -9, the pipe closes; the child reads that and stops as if it had been asked to.
+Works on every POSIX system.
 """
 
 import os

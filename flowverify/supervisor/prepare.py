@@ -44,7 +44,7 @@ def listen(port: int) -> socket.socket:
         ) from error
     except OSError as error:
         raise CommandError(
-            f"port {port} is in use by another program; choose another one, for example --port {port % 65000 + 1}"
+            f"port {port} is in use by another program; choose another, for example --port {port % 65000 + 1}"
         ) from error
     server.setblocking(False)
     return server

@@ -17,7 +17,8 @@ from flowverify.supervisor.lifeline import hold
 
 #: Seconds that a request or a socket may take to end when the server stops.
 CLOSE_SECONDS = 3
-#: Bytes a body is handed to Django at a time; Daphne's 8 kB would cut an upload chunk into a thousand messages.
+#: Bytes a body is handed to Django at a time; Daphne's 8 kB would cut an upload chunk into a thousand
+#: messages.
 BODY_BYTES = 256 * 1024
 
 

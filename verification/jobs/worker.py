@@ -10,7 +10,7 @@ import dramatiq
 import torch
 
 from flowverify import environment
-from verification.jobs import actors
+from verification.jobs import actors, job
 from verification.jobs.interruption import stopping
 from verification.jobs.sweep import Sweeper
 from verification.live import publish
@@ -31,13 +31,13 @@ def run(queues: set[str], threads: int | None = None) -> None:
         signal.signal(number, _stop)
     os.nice(NICENESS)
     torch.set_num_threads(threads or default_threads())
-    broker = dramatiq.get_broker()
+    broker = actors.run_verification.broker
     broker.emit_after("process_boot")
     worker = dramatiq.Worker(broker, queues=queues, worker_threads=1, worker_timeout=POLL_MILLISECONDS)
     # A job takes minutes: a message that waits here behind it would be missing elsewhere.
     worker.queue_prefetch = 1
     worker.start()
-    sweeper = Sweeper(idle=actors.idle)
+    sweeper = Sweeper(idle=lambda: not job.busy.is_set())
     threading.Thread(target=sweeper.run, name="sweep", daemon=True).start()
     logger.info("worker %s is ready, with %d threads", os.getpid(), torch.get_num_threads())
     stopping.wait()

@@ -35,7 +35,8 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error
 async def check_access(scope: dict[str, Any], verification_id: UUID) -> None:
     """Raise `Refused` unless the session, or the share link in the query string, opens this verification.
 
-    The session is read again from the database: a logout, a changed password and a lost membership count at once.
+    The session is read again from the database: a logout, a changed password and a lost membership count at
+    once.
     """
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     if token := query.get("share", [""])[0]:

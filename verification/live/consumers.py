@@ -18,14 +18,15 @@ from verification.models import Verification
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks into the database while the verification is open: nothing published is ever lost for longer.
+#: Seconds between two looks into the database while the verification is open: nothing published is ever lost
+#: for longer.
 LOOK_SECONDS = 3.0
 #: Seconds between two questions whether this person may still watch.
 ACCESS_SECONDS = 30.0
 
 
 class VerificationConsumer(AsyncJsonWebsocketConsumer):
-    """Tells one browser about one verification. What the worker publishes arrives at once; the database fills every gap."""
+    """Tells one browser about one verification: what is published, and from the database what was missed."""
 
     verification_id: UUID
     position: state.Position
@@ -39,7 +40,8 @@ class VerificationConsumer(AsyncJsonWebsocketConsumer):
         await self.accept()
         try:
             await check_access(self.scope, self.verification_id)
-            # Subscribed before the snapshot is taken: what happens in between is heard twice rather than never.
+            # Subscribed before the snapshot is taken: what happens in between is heard twice rather than
+            # never.
             await self.channel_layer.group_add(group_name(self.verification_id), self.channel_name)
             await self._send_snapshot()
         except Refused as refused:

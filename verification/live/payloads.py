@@ -1,10 +1,12 @@
 """What travels over the socket, typed. The frontend's `live` island declares the same messages in TypeScript.
 
-Server to browser only; each message carries `number`, the number of the last bound that the browser has been told. A browser
-that misses numbers asks for them by REST: GET /api/v1/verifications/<id>/bounds/?after=N.
+Server to browser only; each message carries `number`, the number of the last bound that the browser has been
+told. A browser that misses numbers asks for them by REST: GET /api/v1/verifications/<id>/bounds/?after=N.
 """
 
 from typing import Any, Literal, TypedDict
+
+from verification.models import Bound
 
 
 class Point(TypedDict):
@@ -15,6 +17,13 @@ class Point(TypedDict):
     lower: float
     upper: float | None
     source: str
+
+
+def as_point(bound: Bound) -> Point:
+    """A row as it travels."""
+    return Point(
+        number=bound.number, seconds=bound.seconds, lower=bound.lower, upper=bound.upper, source=bound.source
+    )
 
 
 class BoundsMessage(TypedDict):

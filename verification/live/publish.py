@@ -1,7 +1,7 @@
 """Tells open sockets what has changed. The database comes first: a message that is lost loses nobody a point.
 
-Sending costs a network round trip, so it happens on one background thread with one connection, at most ten times a second for
-each verification; what comes meanwhile is sent together.
+Sending costs a network round trip, so it happens on one background thread with one connection, at most ten
+times a second for each verification; what comes meanwhile is sent together.
 """
 
 import asyncio

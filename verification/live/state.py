@@ -12,9 +12,9 @@ from verification.live.payloads import (
     AdversarialMessage,
     BoundsMessage,
     EventMessage,
-    Point,
     StatusMessage,
     Update,
+    as_point,
 )
 from verification.models import Artifact, Bound, Event, Verification
 
@@ -41,13 +41,6 @@ class News:
     position: Position
     snapshot: dict[str, Any] | None
     final: bool
-
-
-def point(bound: Bound) -> Point:
-    """A row as it travels."""
-    return Point(
-        number=bound.number, seconds=bound.seconds, lower=bound.lower, upper=bound.upper, source=bound.source
-    )
 
 
 def revision(verification: Verification) -> int:
@@ -79,7 +72,7 @@ def look(verification_id: UUID, position: Position) -> News:
     new_revision = revision(verification)
     updates: list[Update] = []
     if bounds:
-        updates.append(BoundsMessage(type="bounds", points=[point(bound) for bound in bounds]))
+        updates.append(BoundsMessage(type="bounds", points=[as_point(bound) for bound in bounds]))
     updates += [EventMessage(type="event", event=e.number, seconds=e.seconds, text=e.text) for e in events]
     if new_revision > position.revision:
         updates.append(

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 class Command(BaseCommand):
     """Runs web server, broker and worker until Ctrl-C."""
 
-    help = "Run FlowVerify: web server, broker and worker, with all state under FLOWVERIFY_HOME. Ctrl-C stops it."
+    help = "Run web server, broker and worker, with all state under FLOWVERIFY_HOME. Ctrl-C stops them."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
