@@ -1,0 +1,71 @@
+/** What the server says, as REST answers and WebSocket messages carry it. */
+
+export type Status = "queued" | "running" | "converged" | "certified" | "exhausted" | "cancelled" | "failed";
+
+export type Guarantee = "sound" | "conditional" | "empirical";
+
+/** One step of the two bounds; `number` counts from 1 within a verification. */
+export interface BoundPoint {
+  number: number;
+  seconds: number;
+  lower: number;
+  upper: number | null;
+  source: string;
+}
+
+export interface RunEvent {
+  number: number;
+  seconds: number;
+  text: string;
+}
+
+/** A file of a run. `flow` counts from 1; `revision` grows each time the file is written anew. */
+export interface Artifact {
+  id: string;
+  kind: string;
+  flow: number | null;
+  name: string;
+  revision: number;
+  url: string;
+}
+
+/** The parts of the API's verification that the pages read. */
+export interface Verification {
+  id: string;
+  status: Status;
+  frames: number;
+  norm: string;
+  space: string;
+  flows: number[] | null;
+  radius: number | null;
+  seconds: number;
+  elapsed: number;
+  label: number | null;
+  label_name: string | null;
+  confidence: number | null;
+  lower: number;
+  lower_guarantee: Guarantee;
+  upper: number | null;
+  upper_label: number | null;
+  upper_label_name: string | null;
+  upper_confidence: number | null;
+  realisation_rms: number | null;
+  realisation_median: number | null;
+  cancel_requested: boolean;
+  error: string;
+}
+
+/** `number` is the last point that the sender had told of; an event has its own number in `event`. */
+export type LiveMessage =
+  | { type: "snapshot"; number: number; verification: Verification }
+  | { type: "bounds"; number: number; points: BoundPoint[] }
+  | { type: "status"; number: number; status: Status; elapsed: number; error: string }
+  | { type: "event"; number: number; event: number; seconds: number; text: string }
+  | { type: "adversarial"; number: number; label: number | null; confidence: number | null; revision: number };
+
+const OVER: ReadonlySet<Status> = new Set(["converged", "certified", "exhausted", "cancelled", "failed"]);
+
+/** Whether a run with this status will never move again. */
+export function isOver(status: Status): boolean {
+  return OVER.has(status);
+}

@@ -1,0 +1,63 @@
+import { durationText, lowerText, normText, percentText, ratioText, upperText } from "./numbers";
+import type { Guarantee, Status, Verification } from "./types";
+
+/** What the live page says in words. Nothing here may claim more than the numbers do. */
+
+export const STATUS_WORDS: Record<Status, string> = {
+  queued: "Queued",
+  running: "Running",
+  converged: "Converged",
+  certified: "Certified",
+  exhausted: "Budget spent",
+  cancelled: "Cancelled",
+  failed: "Failed",
+};
+
+const STATUS_MEANINGS: Record<Status, string> = {
+  queued: "Waits for a free worker.",
+  running: "The bounds can only get tighter.",
+  converged: "The two bounds meet to within the tolerance.",
+  certified: "The whole radius asked for is proven safe.",
+  exhausted: "The budget is spent; both bounds hold.",
+  cancelled: "Stopped by a person; both bounds hold.",
+  failed: "The run ended with an error; what was recorded before holds.",
+};
+
+export const statusMeaning = (status: Status): string => STATUS_MEANINGS[status];
+
+const GUARANTEE_WORDS: Record<Guarantee, string> = {
+  sound: "sound proof",
+  conditional: "conditional, not a proof",
+  empirical: "concrete example",
+};
+
+export const guaranteeWords = (guarantee: Guarantee): string => GUARANTEE_WORDS[guarantee];
+
+export const NOTHING_FOUND = "no adversarial example found yet";
+
+/** Why there is no upper bound. */
+export function noUpperWords(verification: Verification): string {
+  if (verification.status === "certified") return "none exists within the radius asked for";
+  if (["queued", "running"].includes(verification.status)) return NOTHING_FOUND;
+  return "no adversarial example was found";
+}
+
+/** The chart in one sentence, for those who do not see it. */
+export function chartSummary(verification: Verification, elapsed: number): string {
+  const norm = normText(verification.norm);
+  const proven =
+    verification.lower > 0
+      ? `proven up to a radius of ${lowerText(verification.lower)} px in ${norm}`
+      : "no radius proven so far";
+  const found =
+    verification.upper === null ? noUpperWords(verification) : `class changed at ${upperText(verification.upper)} px`;
+  const ratio = ratioText(verification.lower, verification.upper);
+  const apart = ratio ? `, a factor of ${ratio} apart` : "";
+  return `Bounds after ${durationText(elapsed)}: ${proven}; ${found}${apart}.`;
+}
+
+/** `“pan left” with 98.7 %`. */
+export function classWords(name: string | null, confidence: number | null): string {
+  if (name === null) return "not classified yet";
+  return confidence === null ? `“${name}”` : `“${name}” with ${percentText(confidence)}`;
+}

@@ -1,0 +1,151 @@
+"""Forms of the pages. They check what was typed; whether it makes sense is decided by the services."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+
+from verification.engine import SPACES
+from verification.models import Classifier, Team, Verification, Video
+from verification.pages.flow_list import parse_flows
+
+_NORM_HELP = {
+    "l1": "The sum of all changes. A radius says how much change there is in total.",
+    "l2": "The square root of the sum of squares. The usual choice.",
+    "linf": "The largest single change. A radius allows that much at every pixel at once.",
+}
+_SPACE_NAMES = {"dense": "Dense", "translation": "Translation"}
+_SPACE_HELP = {
+    "dense": "Every pixel of every chosen flow may change on its own: the strongest statement.",
+    "translation": "Each chosen flow moves as a whole: two numbers a flow, and much tighter bounds.",
+}
+_INTEGER_WIDGET = {"inputmode": "numeric"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One radio button with what it means."""
+
+    value: str
+    label: str
+    help: str
+    checked: bool
+
+
+class VideoField(forms.ModelChoiceField):
+    """Videos with what decides whether they fit."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.frames} frames, {obj.width} × {obj.height})"
+
+
+class ClassifierField(forms.ModelChoiceField):
+    """Classifiers with the input that they take."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.frames} frames of {obj.width} × {obj.height}, {len(obj.labels)} classes)"
+
+
+class VerificationForm(forms.Form):
+    """A question: the fields of `services.verifications.create_verification`."""
+
+    video = VideoField(queryset=Video.objects.none(), empty_label="Choose a video")
+    classifier = ClassifierField(queryset=Classifier.objects.none(), empty_label="Choose a classifier")
+    name = forms.CharField(
+        max_length=200, required=False, help_text="For the list; empty: the names of the two files."
+    )
+    frames = forms.IntegerField(
+        required=False,
+        min_value=2,
+        widget=forms.NumberInput(_INTEGER_WIDGET | {"placeholder": "As the classifier says"}),
+        help_text="How many frames are sampled from the video.",
+    )
+    norm = forms.ChoiceField(choices=Verification.Norm.choices, initial="l2", label="Norm")
+    space = forms.ChoiceField(
+        choices=[(name, _SPACE_NAMES.get(name, name.title())) for name in SPACES], initial="dense"
+    )
+    flows = forms.CharField(
+        required=False,
+        initial="all",
+        max_length=1000,
+        help_text="Which flows may change: all, or a list such as 1,3-5. Flow 1 lies between frames 1 and 2.",
+    )
+    radius = forms.FloatField(
+        required=False,
+        label="Radius, px",
+        widget=forms.NumberInput({"placeholder": "No limit", "step": "any"}),
+        help_text="Ask only about changes up to this size; certified when all of them are safe.",
+    )
+    seconds = forms.FloatField(
+        initial=60,
+        label="Budget, s",
+        widget=forms.NumberInput({"step": "any"}),
+        help_text="When it is spent, both bounds stand as they are.",
+    )
+    seed = forms.IntegerField(
+        initial=0,
+        widget=forms.NumberInput(_INTEGER_WIDGET),
+        help_text="The same seed takes the same steps.",
+    )
+
+    def __init__(self, user: User, team: Team, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, model in (("video", Video), ("classifier", Classifier)):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            owned = model.objects.for_user(user).filter(team=team)
+            field.queryset = owned
+            # The page is opened to start something: what is there already needs no choosing.
+            self.initial.setdefault(name, getattr(owned.first(), "pk", None))
+
+    def clean_flows(self) -> list[int] | None:
+        return parse_flows(self.cleaned_data["flows"])
+
+    @property
+    def norm_options(self) -> list[Option]:
+        return self._options("norm", _NORM_HELP)
+
+    @property
+    def space_options(self) -> list[Option]:
+        return self._options("space", _SPACE_HELP)
+
+    def _options(self, name: str, explanations: dict[str, str]) -> list[Option]:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        chosen = self[name].value()
+        return [
+            Option(value, str(label), explanations.get(value, ""), value == chosen)
+            for value, label in field.choices  # type: ignore[misc]
+        ]
+
+
+class TeamForm(forms.Form):
+    """A new team."""
+
+    name = forms.CharField(max_length=100)
+
+
+class InvitationForm(forms.Form):
+    """How long an invitation is valid."""
+
+    days = forms.TypedChoiceField(
+        choices=[(1, "1 day"), (7, "7 days"), (30, "30 days"), (90, "90 days")],
+        coerce=int,
+        initial=7,
+        label="Valid for",
+    )
+
+
+class TokenForm(forms.Form):
+    """A new access token."""
+
+    name = forms.CharField(max_length=100, help_text="What it is for, so that you know which one to revoke.")
+    days = forms.TypedChoiceField(
+        choices=[("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "until it is revoked")],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        initial="90",
+        label="Valid for",
+    )

@@ -1,0 +1,70 @@
+"""Verifications as the lists show them: every number rounded to its safe side."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from verification.models import Verification
+from verification.reports import numbers
+
+#: Of the distance between the bounds, so many powers of ten make an empty bar.
+DECADES = 4
+
+
+@dataclass(frozen=True)
+class VerificationRow:
+    """One line of the dashboard; empty texts where there is nothing to say yet."""
+
+    verification: Verification
+    lower: str
+    upper: str
+    no_upper: str  #: why there is no upper bound
+    ratio: str
+    closeness: int  #: percent of the bar that is filled: 100 where the bounds meet
+    waiting: str
+
+
+def rows(verifications: Iterable[Verification], positions: dict[object, int]) -> list[VerificationRow]:
+    """The rows of `verifications`; `positions` in the queue by id, 1 is next."""
+    return [_row(verification, positions.get(verification.pk)) for verification in verifications]
+
+
+def queue_positions() -> dict[object, int]:
+    """The place of every queued verification, of all teams because they share the workers; 1 is next."""
+    waiting = Verification.objects.filter(status=Verification.Status.QUEUED).order_by("created_at")
+    return {key: place for place, key in enumerate(waiting.values_list("pk", flat=True), start=1)}
+
+
+def _row(verification: Verification, position: int | None) -> VerificationRow:
+    lower, upper = verification.lower, verification.upper
+    ratio = upper / lower if upper is not None and lower > 0 else None
+    return VerificationRow(
+        verification=verification,
+        lower=numbers.lower_bound(lower) if lower > 0 else "",
+        upper="" if upper is None else numbers.upper_bound(upper),
+        no_upper=_no_upper(verification),
+        ratio="" if ratio is None else numbers.upper_bound(ratio),
+        closeness=_closeness(verification.status, ratio),
+        waiting="" if position is None else _waiting(position),
+    )
+
+
+def _closeness(status: str, ratio: float | None) -> int:
+    """How much of the distance is closed, rounded down."""
+    if status == Verification.Status.CERTIFIED:
+        return 100
+    if ratio is None:
+        return 0
+    return math.floor(100 * max(0.0, 1 - math.log10(max(ratio, 1.0)) / DECADES))
+
+
+def _no_upper(verification: Verification) -> str:
+    if verification.upper is not None:
+        return ""
+    if verification.status == Verification.Status.CERTIFIED:
+        return "none within the radius"
+    return "none found yet" if verification.is_open else "none found"
+
+
+def _waiting(position: int) -> str:
+    return "next in the queue" if position == 1 else f"{position - 1} before it"
