@@ -1,0 +1,1 @@
+"""The demo: real footage, a virtual camera that moves over it, and a classifier that names the movement."""

@@ -1,0 +1,11 @@
+"""Named architectures: how to build the network whose weights a classifier file holds. A new one is one file and one line."""
+
+from verification.engine.network.architectures.base import Architecture
+from verification.engine.network.architectures.camera_motion import CameraMotion
+from verification.engine.network.architectures.cnn_lstm import CnnLstm
+
+ARCHITECTURES: dict[str, Architecture] = {
+    architecture.name: architecture for architecture in (CameraMotion(), CnnLstm())
+}
+
+__all__ = ["ARCHITECTURES", "Architecture"]
