@@ -49,9 +49,8 @@ def make_team(*members: User, name: str | None = None) -> Team:
 def moving_pictures(frames: int, height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     """(frames, height, width, 3) BGR: a smooth texture that moves one pixel a frame to the right."""
     noise = np.random.default_rng(seed).uniform(0, 255, (height, width + frames, 3)).astype(np.float32)
-    texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX).astype(
-        np.uint8
-    )
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2)
+    texture = ((smooth - smooth.min()) / np.ptp(smooth) * 255).astype(np.uint8)
     return np.stack([texture[:, frames - shift : frames - shift + width] for shift in range(frames)])
 
 

@@ -82,9 +82,7 @@ def _write(verification: Verification, file: ArtifactFile, revision: int, saved:
 
 def _swap(artifact: Artifact) -> None:
     """Put `artifact` in the place of the one of its kind and flow."""
-    place = Artifact.objects.filter(
-        verification=artifact.verification, kind=artifact.kind, flow=artifact.flow
-    )
+    place = Artifact.objects.filter(verification=artifact.verification, kind=artifact.kind, flow=artifact.flow)
     for old in place:
         delete_on_commit(old.file)
     place.delete()

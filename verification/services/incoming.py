@@ -24,12 +24,16 @@ def refuse_double(model: type[Video] | type[Classifier], team: Team, sha256: str
         raise Conflict(f"Your team already has this file: it is called “{there.name}”.", "file")
 
 
-def refusal(error: EngineError, path: Path, name: str) -> Invalid:
-    """The engine's refusal, which knows the file on disk, in terms of the name that people gave it."""
-    return Invalid(sentence(error).replace(path.name, name), "file")
+def refusal(error: EngineError, path: Path, name: str, field: str = "file") -> Invalid:
+    """The engine's refusal of the file at `path`, which people know as `name`."""
+    message = str(error).replace(path.name, name)
+    return Invalid(message if message.startswith(name) else _capital(message), field)
 
 
 def sentence(error: EngineError) -> str:
     """The engine's message with a capital first letter."""
-    message = str(error)
+    return _capital(str(error))
+
+
+def _capital(message: str) -> str:
     return message[:1].upper() + message[1:]

@@ -38,16 +38,12 @@ def claim(verification_id: UUID | str, owner: str) -> Verification | None:
     A verification that was cancelled, or was tried `MAX_ATTEMPTS` times, is closed instead.
     """
     now = timezone.now()
-    free = Q(status=Verification.Status.QUEUED) | Q(
-        status=Verification.Status.RUNNING, lease_expires_at__lt=now
-    )
+    free = Q(status=Verification.Status.QUEUED) | Q(status=Verification.Status.RUNNING, lease_expires_at__lt=now)
     rows = Verification.objects.filter(free, pk=verification_id)
     with transaction.atomic():
         # One statement each: of two workers that come at the same time, one finds no row.
         closed = rows.filter(cancel_requested=True).update(**_ending(Verification.Status.CANCELLED))
-        closed += rows.filter(attempts__gte=MAX_ATTEMPTS).update(
-            **_ending(Verification.Status.FAILED), error=GIVEN_UP
-        )
+        closed += rows.filter(attempts__gte=MAX_ATTEMPTS).update(**_ending(Verification.Status.FAILED), error=GIVEN_UP)
         taken = rows.update(
             status=Verification.Status.RUNNING,
             attempts=F("attempts") + 1,
@@ -70,9 +66,7 @@ def renew(verification: Verification, elapsed: float | None = None) -> bool:
     if elapsed is not None:
         fields["elapsed"] = max(elapsed, verification.elapsed)
     record_fields(verification, **fields)
-    cancelled = (
-        Verification.objects.filter(pk=verification.pk).values_list("cancel_requested", flat=True).get()
-    )
+    cancelled = Verification.objects.filter(pk=verification.pk).values_list("cancel_requested", flat=True).get()
     verification.cancel_requested = cancelled
     return cancelled
 
@@ -93,9 +87,7 @@ def record_bound(verification: Verification, point: BoundPoint) -> Bound | None:
         lower = max(current.lower, point.lower)
         upper = min((value for value in (current.upper, point.upper) if value is not None), default=None)
         if upper is not None and lower > upper:
-            raise Invalid(
-                f"The lower bound {lower:g} passed the upper bound {upper:g}: one of them is wrong."
-            )
+            raise Invalid(f"The lower bound {lower:g} passed the upper bound {upper:g}: one of them is wrong.")
         if (lower, upper) == (current.lower, current.upper):
             return None
         last = Bound.objects.filter(verification=verification).order_by("-number").first()
@@ -177,9 +169,7 @@ def _ending(status: Verification.Status) -> dict[str, Any]:
 def _held(verification: Verification) -> QuerySet[Verification]:
     """The row, if the worker that holds `verification` in memory still has the lease."""
     owner = verification.lease_owner
-    return Verification.objects.filter(
-        pk=verification.pk, status=Verification.Status.RUNNING, lease_owner=owner
-    )
+    return Verification.objects.filter(pk=verification.pk, status=Verification.Status.RUNNING, lease_owner=owner)
 
 
 def locked(verification: Verification) -> Verification:

@@ -32,14 +32,10 @@ def revoke(user: User, link: ShareLink) -> None:
 def open(token: str) -> Verification:
     """What the link shows. Raises Invalid when it is unknown, expired or revoked; it does not say which."""
     link = (
-        ShareLink.objects.select_related(
-            "verification__video", "verification__classifier", "verification__team"
-        )
+        ShareLink.objects.select_related("verification__video", "verification__classifier", "verification__team")
         .filter(token=token)
         .first()
     )
     if link is None or not link.is_open:
-        raise Invalid(
-            "This link is not valid, or not any more. Ask the person who gave it to you for a new one."
-        )
+        raise Invalid("This link is not valid, or not any more. Ask the person who gave it to you for a new one.")
     return link.verification

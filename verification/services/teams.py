@@ -18,9 +18,7 @@ MAX_INVITATION_DAYS = 90
 
 def require_member(user: AbstractBaseUser | AnonymousUser, team: Team) -> Membership:
     """The membership of `user` in `team`. Raises NotAllowed when there is none."""
-    membership = (
-        Membership.objects.filter(team=team, user_id=user.pk).first() if user.is_authenticated else None
-    )
+    membership = Membership.objects.filter(team=team, user_id=user.pk).first() if user.is_authenticated else None
     if membership is None:
         raise NotAllowed("You are not a member of this team.")
     return membership
@@ -59,9 +57,7 @@ def open_invitation(token: str) -> Invitation:
     """The invitation behind a link. Raises Invalid if it is unknown, expired or revoked, not saying which."""
     invitation = Invitation.objects.select_related("team").filter(token=token).first()
     if invitation is None or not invitation.is_open:
-        raise Invalid(
-            "This invitation is not valid, or not any more. Ask an owner of the team for a new link."
-        )
+        raise Invalid("This invitation is not valid, or not any more. Ask an owner of the team for a new link.")
     return invitation
 
 

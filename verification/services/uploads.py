@@ -36,6 +36,10 @@ class TooLarge(ServiceError):  # noqa: N818 - named by what it says, like its si
     """More bytes than may come."""
 
 
+class Refused(Invalid):
+    """The file came whole but cannot be used; the message says why."""
+
+
 class WrongOffset(Conflict):
     """The bytes do not follow on those that are there; the message says how many are."""
 
@@ -75,10 +79,11 @@ def begin(user: User, team: Team, kind: str, filename: str, length: int, metadat
     return upload
 
 
-def append(upload: Upload, offset: int, stream: Readable) -> Upload:
-    """Write what `stream` holds at `offset`, which must be where the upload stands; returns it as it is now.
+def append(upload: Upload, offset: int, stream: Readable) -> Video | Classifier | None:
+    """Write what `stream` holds at `offset`, where the upload must stand; the last byte makes it what it is.
 
-    Whatever came before `stream` broke off is kept. Raises WrongOffset, Busy, TooLarge.
+    Whatever came before `stream` broke off is kept. An upload that is refused as a whole is removed. Raises
+    WrongOffset, Busy, TooLarge, or `Refused`.
     """
     with _locked(upload) as file:
         upload.refresh_from_db()
@@ -86,36 +91,16 @@ def append(upload: Upload, offset: int, stream: Readable) -> Upload:
             raise WrongOffset(f"The upload stands at byte {upload.offset}, not {offset}.")
         file.seek(offset)
         file.truncate()  # bytes of a request that died before its offset was recorded
-        written = offset
         try:
-            while block := stream.read(BLOCK):
-                if written + len(block) > upload.length:
-                    raise TooLarge(f"More bytes than the {upload.length} that were announced.")
-                file.write(block)
-                written += len(block)
+            _copy(stream, file, upload.length - offset)
         finally:
             file.flush()
-            upload.offset = written
-            upload.save(update_fields=["offset", "updated_at"])
-    return upload
-
-
-def complete(upload: Upload) -> Video | Classifier:
-    """Turn the finished upload into what it is. If that is refused, the upload is removed.
-
-    Else its row stays for a while: a client whose connection broke at the last answer can ask for the result.
-    """
-    if upload.offset != upload.length:
-        raise Invalid(f"{upload.length - upload.offset} bytes are still missing.")
-    try:
-        result = _create(upload)
-    except ServiceError:
-        abort(upload)
-        raise
-    upload.result_id = result.pk
-    upload.save(update_fields=["result_id", "updated_at"])
-    upload.path.unlink(missing_ok=True)
-    return result
+            received = file.tell()
+            # The last piece counts once the result is there: after a crash in between it is sent again.
+            if received < upload.length:
+                upload.offset = received
+                upload.save(update_fields=["offset", "updated_at"])
+        return _complete(upload) if received == upload.length else None
 
 
 def abort(upload: Upload) -> None:
@@ -163,6 +148,28 @@ def classifier_options(metadata: dict[str, str]) -> ClassifierOptions:
     return options
 
 
+def _copy(stream: Readable, file: BinaryIO, room: int) -> None:
+    while block := stream.read(BLOCK):
+        if len(block) > room:
+            raise TooLarge("More bytes came than were announced.")
+        file.write(block)
+        room -= len(block)
+
+
+def _complete(upload: Upload) -> Video | Classifier:
+    """Make the video or classifier. The row stays: a client that missed the answer can ask for the result."""
+    try:
+        result = _create(upload)
+    except ServiceError as error:
+        abort(upload)
+        raise Refused(error.message, error.field) from error
+    upload.offset = upload.length
+    upload.result_id = result.pk
+    upload.save(update_fields=["offset", "result_id", "updated_at"])
+    upload.path.unlink(missing_ok=True)
+    return result
+
+
 def _create(upload: Upload) -> Video | Classifier:
     if upload.kind == Upload.Kind.VIDEO:
         return create_video(upload.user, upload.team, upload.path, upload.filename)
@@ -176,9 +183,7 @@ def _labels(text: str) -> list[str]:
     try:
         labels = json.loads(text)
     except ValueError as error:
-        raise Invalid(
-            "The labels are not valid JSON; send a list of names, or one name a line.", "labels"
-        ) from error
+        raise Invalid("The labels are not valid JSON; send a list of names, or one name a line.", "labels") from error
     if not all(isinstance(label, str) for label in labels):
         raise Invalid("Each label must be a name in quotes.", "labels")
     return list(labels)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -18,7 +19,7 @@ from verification.live.publish import publish_status
 from verification.models import Bound, Classifier, Verification, Video
 from verification.services.classifiers import load_stored
 from verification.services.errors import Conflict, Invalid
-from verification.services.incoming import sentence
+from verification.services.incoming import refusal, sentence
 from verification.services.teams import require_member
 
 MAX_SECONDS = 24 * 3600.0
@@ -160,7 +161,7 @@ def _check_classifier(question: Verification) -> None:
     try:
         load_stored(classifier, question.frames)
     except EngineError as error:
-        raise Invalid(sentence(error), "frames") from error
+        raise refusal(error, Path(classifier.file.path), classifier.name, "frames") from error
 
 
 def _one_of(field: str, value: str, known: Iterable[str]) -> str:

@@ -1,5 +1,10 @@
-"""Addresses of this part of the application."""
+"""Addresses of uploads, below /api/v1/uploads/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from verification.uploads.views import UploadsView, UploadView
+
+urlpatterns = [
+    path("", UploadsView.as_view(), name="uploads"),
+    path("<uuid:pk>/", UploadView.as_view(), name="upload"),
+]
