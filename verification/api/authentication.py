@@ -44,7 +44,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
-    """The cookie of a browser session. Its real name differs from instance to instance; the schema must not."""
+    """A browser session. The cookie's real name differs between instances; the schema must not."""
 
     target_class = "rest_framework.authentication.SessionAuthentication"
     name = "session"
@@ -55,5 +55,5 @@ class SessionScheme(OpenApiAuthenticationExtension):
             "type": "apiKey",
             "in": "cookie",
             "name": "flowverify_session",
-            "description": "The session of a browser that is logged in; writing needs its CSRF token as well.",
+            "description": "The session of a browser; writing needs its CSRF token as well.",
         }

@@ -10,7 +10,7 @@ _MESSAGE = {
 }
 _INVALID = {
     "type": "object",
-    "description": "What is wrong with which field, for people; `detail` holds what concerns no single field.",
+    "description": "What is wrong with which field, for people; `detail` concerns no single field.",
     "additionalProperties": {
         "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "object"}]
     },
@@ -85,8 +85,8 @@ def _upload_paths() -> dict[str, Any]:
     offset = _header("Upload-Offset", "Where the sent bytes begin.", "integer")
     create = _operation(
         "create",
-        "Begin an upload. `Upload-Metadata` holds pairs of a name and a base64 value: filename, kind (video or "
-        "classifier), team (its id), and for classifiers architecture and labels where the file lacks them.",
+        "Begin an upload. `Upload-Metadata` holds pairs of a name and a base64 value: filename, kind (video "
+        "or classifier), team (its id), and for classifiers what the file lacks: architecture, labels.",
         [
             _header("Upload-Length", "Bytes of the whole file.", "integer"),
             _header("Upload-Metadata", "For example: filename Y2xpcC5tcDQ=,kind dmlkZW8=,team ..."),
