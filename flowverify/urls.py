@@ -7,6 +7,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/uploads/", include("verification.uploads.urls")),
     path("api/v1/", include("verification.api.urls")),
-    path("", include("verification.reports.urls")),
     path("", include("verification.pages.urls")),
 ]
