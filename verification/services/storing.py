@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from django.core.files import File
 from django.core.files.storage import Storage
@@ -40,5 +39,6 @@ def saving_files() -> Iterator[SavedFiles]:
 
 def delete_on_commit(field: FieldFile) -> None:
     """Remove the file behind `field` once the transaction that forgets it has succeeded."""
-    if field.name:
-        transaction.on_commit(partial(field.storage.delete, field.name))
+    storage, name = field.storage, field.name
+    if name:
+        transaction.on_commit(lambda: storage.delete(name), robust=True)

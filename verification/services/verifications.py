@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 from django.contrib.auth.models import User
@@ -74,7 +73,8 @@ def create_verification(
     _check_classifier(question)
     with transaction.atomic():
         question.save(force_insert=True)
-        transaction.on_commit(partial(enqueue, question), robust=True)
+        # The broker may be away; workers look for what waits (`enqueue_waiting`).
+        transaction.on_commit(lambda: enqueue(question), robust=True)
     return question
 
 
