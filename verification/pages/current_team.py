@@ -1,4 +1,4 @@
-"""The team whose things the pages show: kept in the session, and checked against membership at every request."""
+"""The team whose things the pages show: kept in the session, checked against membership at every request."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -24,7 +24,7 @@ class TeamPageRequest(HttpRequest):
 
 
 def current_team(request: HttpRequest) -> Team | None:
-    """The team chosen last, if the person still is a member, else the first of theirs; None for a person without a team."""
+    """The team chosen last, if the person still is a member, else their first; None without a team."""
     teams = Team.objects.for_user(request.user)
     chosen = request.session.get(_SESSION_KEY)
     found = teams.filter(pk=chosen).first() if _is_uuid(chosen) else None
@@ -47,7 +47,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 def team_page(
     view: Callable[Concatenate[TeamPageRequest, Team, P], HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
-    """A page of one team: asks for a login, gives the view the current team, and helps whoever has none to one."""
+    """A page of one team: asks for a login, gives the view the current team, helps whoever has none."""
 
     @wraps(view)
     def wrapped(request: TeamPageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

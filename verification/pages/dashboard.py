@@ -16,9 +16,7 @@ PAGE_SIZE = 25
 @team_page
 def dashboard(request: TeamPageRequest, team: Team) -> HttpResponse:
     """All verifications of the team, newest first; without one, the step that comes next."""
-    found = (
-        Verification.objects.for_user(request.user).filter(team=team).select_related("video", "classifier")
-    )
+    found = Verification.objects.for_user(request.user).filter(team=team).select_related("video", "classifier")
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     shown = list(page.object_list)
     positions = queue_positions() if any(one.status == Verification.Status.QUEUED for one in shown) else {}

@@ -18,9 +18,7 @@ def parse_flows(text: str) -> list[int] | None:
     for part in filter(None, (part.strip() for part in re.split(r"[,;]", text))):
         match = _PART.fullmatch(part)
         if match is None:
-            raise ValidationError(
-                f"“{part}” is not a flow number. Write all, or numbers and ranges such as 1,3-5."
-            )
+            raise ValidationError(f"“{part}” is not a flow number. Write all, or numbers and ranges such as 1,3-5.")
         first, last = int(match[1]), int(match[2] or match[1])
         if first > last:
             raise ValidationError(f"The range {part} runs backwards: write {last}-{first}.")

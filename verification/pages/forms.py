@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
-from verification.engine import SPACES
+from verification.engine.perturbation import SPACES
 from verification.models import Classifier, Team, Verification, Video
 from verification.pages.flow_list import parse_flows
 
@@ -44,7 +44,7 @@ class ClassifierField(forms.ModelChoiceField):
     """Classifiers with the input that they take."""
 
     def label_from_instance(self, obj: Any) -> str:
-        return f"{obj.name} ({obj.frames} frames of {obj.width} × {obj.height}, {len(obj.labels)} classes)"
+        return f"{obj.name} ({obj.frames} frames of {obj.width} × {obj.height})"
 
 
 class VerificationForm(forms.Form):
@@ -52,9 +52,7 @@ class VerificationForm(forms.Form):
 
     video = VideoField(queryset=Video.objects.none(), empty_label="Choose a video")
     classifier = ClassifierField(queryset=Classifier.objects.none(), empty_label="Choose a classifier")
-    name = forms.CharField(
-        max_length=200, required=False, help_text="For the list; empty: the names of the two files."
-    )
+    name = forms.CharField(max_length=200, required=False, help_text="For the list; empty: the names of the two files.")
     frames = forms.IntegerField(
         required=False,
         min_value=2,
@@ -140,7 +138,7 @@ class InvitationForm(forms.Form):
 class TokenForm(forms.Form):
     """A new access token."""
 
-    name = forms.CharField(max_length=100, help_text="What it is for, so that you know which one to revoke.")
+    name = forms.CharField(max_length=100, label="Name", widget=forms.TextInput({"placeholder": "What it is for"}))
     days = forms.TypedChoiceField(
         choices=[("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "until it is revoked")],
         coerce=int,

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from verification.engine import ARCHITECTURES
+from verification.engine.network import ARCHITECTURES
 from verification.models import Classifier, Team, Video
 from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.refusals import show_as_message
@@ -77,9 +77,7 @@ def classifier(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
     """What is known about one classifier, and where it is used. Opens for every team of the person."""
     found = get_object_or_404(Classifier.objects.for_user(request.user), pk=pk)
     used = found.verifications.select_related("video", "classifier")
-    return render(
-        request, "pages/classifier.html", {"classifier": found, "rows": rows(used, queue_positions())}
-    )
+    return render(request, "pages/classifier.html", {"classifier": found, "rows": rows(used, queue_positions())})
 
 
 @require_POST

@@ -21,14 +21,12 @@ from verification.services.errors import ServiceError
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def tokens(request: TeamPageRequest) -> HttpResponse:
-    """One's own tokens; a POST creates one and shows it in its own answer, the only time that it can be read."""
+    """One's own tokens; a POST creates one and shows it in its own answer, this once."""
     form = TokenForm(request.POST or None)
     plain = ""
     if request.method == "POST" and form.is_valid():
         try:
-            _, plain = token_services.create_token(
-                request.user, form.cleaned_data["name"], form.cleaned_data["days"]
-            )
+            _, plain = token_services.create_token(request.user, form.cleaned_data["name"], form.cleaned_data["days"])
         except ServiceError as error:
             show_on_form(form, error)
         else:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Max
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -45,9 +46,7 @@ def new(request: TeamPageRequest, team: Team) -> HttpResponse:
     return _form_page(request, team, form, status=400)
 
 
-def _form_page(
-    request: TeamPageRequest, team: Team, form: VerificationForm, status: int = 200
-) -> HttpResponse:
+def _form_page(request: TeamPageRequest, team: Team, form: VerificationForm, status: int = 200) -> HttpResponse:
     missing = [
         noun
         for noun, model in (("video", Video), ("classifier", Classifier))
@@ -78,9 +77,8 @@ def _live_props(verification: Verification, position: int | None) -> dict[str, A
     return {
         "verification": verification_payload(verification),
         "points": list(BoundSerializer(points, many=True).data),
-        "events": list(
-            EventSerializer(verification.events.order_by("number")[:POINTS_IN_PAGE], many=True).data
-        ),
+        "lastNumber": verification.bounds.aggregate(last=Max("number"))["last"] or 0,
+        "events": list(EventSerializer(verification.events.order_by("number")[:POINTS_IN_PAGE], many=True).data),
         "artifacts": [dict(one) for one in ArtifactSerializer(verification.artifacts.all(), many=True).data],
         "report": reverse("verification-report", args=[verification.pk]),
         "queuePosition": position,

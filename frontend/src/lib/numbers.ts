@@ -58,7 +58,9 @@ export function durationText(seconds: number): string {
   if (seconds < 59.95) return `${Math.max(0, seconds).toFixed(1)} s`;
   const whole = Math.round(seconds);
   const minutes = Math.floor(whole / 60);
-  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const rest = (value: number, unit: string): string => (value > 0 ? ` ${value} ${unit}` : "");
+  if (minutes < 60) return `${minutes} min${rest(whole % 60, "s")}`;
+  return `${Math.floor(minutes / 60)} h${rest(minutes % 60, "min")}`;
 }
 
 /** Bytes with a decimal prefix, as file managers write them. */

@@ -28,13 +28,20 @@ export function pictureUrls(artifacts: readonly Artifact[]): Map<string, string>
 }
 
 /** The four pictures of the pair of frames `flow` and `flow + 1`. */
-export function slots(urls: ReadonlyMap<string, string>, flow: number, aspect: Aspect, frame: Frame): Slot[] {
+export function slots(
+  urls: ReadonlyMap<string, string>,
+  flow: number,
+  aspect: Aspect,
+  frame: Frame,
+  over: boolean,
+): Slot[] {
   const url = (kind: string): string | null => urls.get(key(kind, flow)) ?? null;
-  const later = "after the first adversarial example";
+  const soon = over ? "was not drawn" : "not drawn yet";
+  const later = over ? "no adversarial example" : "after the first adversarial example";
   const shown = frame === "perturbed" ? url("perturbed-frame") : url("frame");
   return [
-    { title: frame === "perturbed" ? `Perturbed frame ${flow}` : `Frame ${flow}`, url: shown, absent: "not drawn yet" },
-    { title: "Original flow", url: url(`flow-${aspect}`), absent: "not drawn yet" },
+    { title: frame === "perturbed" ? `Perturbed frame ${flow}` : `Frame ${flow}`, url: shown, absent: soon },
+    { title: "Original flow", url: url(`flow-${aspect}`), absent: soon },
     { title: "Perturbed flow", url: url(`perturbed-${aspect}`), absent: later },
     { title: "Difference", url: url(`difference-${aspect}`), absent: later },
   ];

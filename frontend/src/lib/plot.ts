@@ -40,7 +40,8 @@ export function fullWindow(series: BoundSeries, elapsed: number, xScale: Scale, 
 
 /**
  * The columns to draw. On a logarithmic axis a lower bound of zero has no place and is left out, while the gap is shaded
- * from `floor`, the bottom of the window. The last point is carried on to `elapsed`: bounds hold until they move.
+ * from `floor`, the bottom of the window. The last point is carried on to `elapsed`, because bounds hold until they move;
+ * not while points are missing, whose place nobody knows.
  */
 export function columns(series: BoundSeries, elapsed: number, xScale: Scale, yScale: Scale, floor: number): Columns {
   const seconds = xScale === "log" ? series.seconds.map((value) => Math.max(value, FIRST_MOMENT)) : series.seconds.slice();
@@ -48,7 +49,7 @@ export function columns(series: BoundSeries, elapsed: number, xScale: Scale, ySc
   const lower: (number | null)[] =
     yScale === "log" ? series.lower.map((value) => (value > 0 ? value : null)) : series.lower.slice();
   const bottom: (number | null)[] = yScale === "log" ? series.lower.map((value) => Math.max(value, floor)) : series.lower.slice();
-  if (seconds.length > 0 && elapsed > (seconds.at(-1) ?? 0)) {
+  if (seconds.length > 0 && !series.missing && elapsed > (seconds.at(-1) ?? 0)) {
     seconds.push(elapsed);
     for (const column of [upper, lower, bottom]) column.push(column.at(-1) ?? null);
   }

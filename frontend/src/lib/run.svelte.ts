@@ -25,9 +25,16 @@ export class Run implements Sink {
   private artifactsWanted = false;
   private artifactsLoading = false;
 
-  constructor(verification: Verification, points: BoundPoint[], events: RunEvent[], artifacts: Artifact[]) {
+  constructor(
+    verification: Verification,
+    points: BoundPoint[],
+    lastNumber: number,
+    events: RunEvent[],
+    artifacts: Artifact[],
+  ) {
     this.api = new VerificationApi(verification.id);
     this.series.merge(points, true);
+    this.series.announce(lastNumber);
     this.events = events;
     this.artifacts = artifacts;
     this.version = 1;
