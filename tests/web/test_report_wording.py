@@ -101,8 +101,7 @@ def test_a_cancelled_verification_keeps_its_bounds():
 def test_a_failure_before_anything_was_known():
     facts = replace(FACTS, status="failed", label=None, lower=0.0, upper=None, error="The file is gone.")
     assert summary(facts) == (
-        "Nothing is known: the clip was not classified. "
-        "The verification failed after 1 min: The file is gone."
+        "Nothing is known: the clip was not classified. The verification failed after 1 min: The file is gone."
     )
 
 

@@ -32,7 +32,7 @@ class BearerAuthentication(BaseAuthentication):
         return f'{self.keyword} realm="api"'
 
 
-class BearerScheme(OpenApiAuthenticationExtension):
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """A personal token."""
 
     target_class = "verification.api.authentication.BearerAuthentication"
@@ -43,7 +43,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A personal token from the token page."}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """A browser session. The cookie's real name differs between instances; the schema must not."""
 
     target_class = "rest_framework.authentication.SessionAuthentication"

@@ -1,16 +1,16 @@
-"""What all resources share: team scope, pages, ordering, and services' refusals as responses."""
+"""What all resources share: team scope, pages and ordering."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.filters import OrderingFilter
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from verification.api import exceptions
+from verification.api.scope import own
 
 M = TypeVar("M", bound=Model)
 
@@ -34,10 +34,14 @@ class ScopedViewSet(GenericViewSet[M]):
     ordering_fields: list[str] = ["created_at"]
     lookup_value_converter = "uuid"
 
+    @property
+    def person(self) -> User:
+        """Who asks; no visitor gets as far as an action that needs this."""
+        user = self.request.user
+        if not isinstance(user, User):
+            raise NotAuthenticated
+        return user
+
     def get_queryset(self) -> QuerySet[M]:
         """The rows of the person's teams."""
-        return super().get_queryset().for_user(self.request.user)  # type: ignore[attr-defined, no-any-return]
-
-    def get_exception_handler(self) -> Callable[[Exception, dict[str, Any]], Response | None]:
-        """The one that knows services' and the engine's errors."""
-        return exceptions.handle
+        return own(super().get_queryset(), self.request.user)

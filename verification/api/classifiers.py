@@ -22,5 +22,5 @@ class ClassifierViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scoped
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete the classifier; refused with 409 while a verification uses it."""
-        deleting.delete_classifier(request.user, self.get_object())
+        deleting.delete_classifier(self.person, self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)

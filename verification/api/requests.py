@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
+from verification.api.scope import own
 from verification.models import Classifier, Team, Verification, Video
 
 M = TypeVar("M", bound=Model)
@@ -14,7 +15,7 @@ class OwnField(serializers.PrimaryKeyRelatedField[M]):
     """An object of the person's teams, by id; another team's object does not exist."""
 
     def get_queryset(self) -> QuerySet[M]:
-        return super().get_queryset().for_user(self.context["request"].user)  # type: ignore[no-any-return]
+        return own(super().get_queryset(), self.context["request"].user)
 
 
 class VerificationRequest(serializers.Serializer[Verification]):

@@ -22,5 +22,5 @@ class ShareViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Revoke the link: it opens nothing from now on."""
-        shares.revoke(request.user, self.get_object())
+        shares.revoke(self.person, self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -25,7 +25,7 @@ class TeamViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSe
         """Create a team and own it."""
         body = TeamRequest(data=request.data)
         body.is_valid(raise_exception=True)
-        team = teams.create_team(request.user, **body.validated_data)
+        team = teams.create_team(self.person, **body.validated_data)
         return Response(TeamSerializer(team).data, status.HTTP_201_CREATED)
 
     @extend_schema(request=InvitationRequest, responses={201: InvitationSerializer})
@@ -35,6 +35,6 @@ class TeamViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSe
         team = self.get_object()
         body = InvitationRequest(data=request.data)
         body.is_valid(raise_exception=True)
-        invitation = teams.invite(request.user, team, **body.validated_data)
+        invitation = teams.invite(self.person, team, **body.validated_data)
         shown = InvitationSerializer(invitation, context=self.get_serializer_context())
         return Response(shown.data, status.HTTP_201_CREATED)

@@ -29,12 +29,12 @@ class TokenViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
             raise PermissionDenied("A token cannot create tokens: log in on the token page.")
         body = TokenRequest(data=request.data)
         body.is_valid(raise_exception=True)
-        token, plain = tokens.create_token(request.user, **body.validated_data)
+        token, plain = tokens.create_token(self.person, **body.validated_data)
         shown = ApiTokenSerializer(token).data | {"token": plain}
         return Response(shown, status.HTTP_201_CREATED)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Revoke the token: requests with it are refused from now on."""
-        tokens.revoke_token(request.user, self.get_object())
+        tokens.revoke_token(self.person, self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)

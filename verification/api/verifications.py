@@ -1,10 +1,8 @@
 """Verifications: ask, watch, stop, share."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
-from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
@@ -30,22 +28,19 @@ from verification.services import deleting, shares, verifications
 MOST_ROWS = 10_000
 
 
-class VerificationFilter(filters.FilterSet):
-    """Which verifications to list. `status` may be given several times."""
-
-    status = filters.MultipleChoiceFilter(choices=Verification.Status.choices)
-
-    class Meta:
-        model = Verification
-        fields = ["status", "team", "video", "classifier", "norm", "space"]
-
-
 class VerificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet[Verification]):
     """The verifications of the person's teams."""
 
     queryset = Verification.objects.select_related("video", "classifier")
     serializer_class = VerificationSerializer
-    filterset_class = VerificationFilter
+    filterset_fields = {
+        "status": ["exact", "in"],
+        "team": ["exact"],
+        "video": ["exact"],
+        "classifier": ["exact"],
+        "norm": ["exact"],
+        "space": ["exact"],
+    }
     ordering_fields = ["created_at", "started_at", "finished_at", "status", "lower", "upper", "elapsed"]
 
     @extend_schema(request=VerificationRequest, responses={201: VerificationSerializer})
@@ -53,13 +48,13 @@ class VerificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scop
         """Ask for a verification; it is queued at once."""
         body = VerificationRequest(data=request.data, context=self.get_serializer_context())
         body.is_valid(raise_exception=True)
-        verification = verifications.create_verification(request.user, **body.validated_data)
+        verification = verifications.create_verification(self.person, **body.validated_data)
         return Response(VerificationSerializer(verification).data, status.HTTP_201_CREATED)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete it with all that it recorded; refused with 409 while it is queued or running."""
-        deleting.delete_verification(request.user, self.get_object())
+        deleting.delete_verification(self.person, self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses=VerificationSerializer)
@@ -67,24 +62,24 @@ class VerificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scop
     def cancel(self, request: Request, pk: str) -> Response:
         """Stop it and keep its bounds. The worker needs a moment: `cancel_requested` is true until then."""
         verification = self.get_object()
-        verifications.cancel(request.user, verification)
+        verifications.cancel(self.person, verification)
         verification.refresh_from_db()
         return Response(VerificationSerializer(verification).data)
 
     @extend_schema(parameters=[AfterQuery], responses=BoundsSerializer)
-    @action(detail=True, methods=["get"], filterset_class=None, pagination_class=None)
+    @action(detail=True, methods=["get"], filterset_fields=None, pagination_class=None)
     def bounds(self, request: Request, pk: str) -> Response:
         """The recorded points after number `after`, at most 10,000 of them."""
         return _numbered(request, Bound.objects.filter(verification=self.get_object()), BoundSerializer)
 
     @extend_schema(parameters=[AfterQuery], responses=EventsSerializer)
-    @action(detail=True, methods=["get"], filterset_class=None, pagination_class=None)
+    @action(detail=True, methods=["get"], filterset_fields=None, pagination_class=None)
     def events(self, request: Request, pk: str) -> Response:
         """The recorded events after number `after`, at most 10,000 of them."""
         return _numbered(request, Event.objects.filter(verification=self.get_object()), EventSerializer)
 
     @extend_schema(responses=ArtifactSerializer(many=True))
-    @action(detail=True, methods=["get"], filterset_class=None, pagination_class=None)
+    @action(detail=True, methods=["get"], filterset_fields=None, pagination_class=None)
     def artifacts(self, request: Request, pk: str) -> Response:
         """All pictures and files; `url` leads to the contents."""
         found = self.get_object().artifacts.order_by("kind", "flow")
@@ -97,7 +92,7 @@ class VerificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Scop
         verification = self.get_object()
         body = DaysRequest(data=request.data)
         body.is_valid(raise_exception=True)
-        link = shares.create_share(request.user, verification, **body.validated_data)
+        link = shares.create_share(self.person, verification, **body.validated_data)
         shown = ShareLinkSerializer(link, context=self.get_serializer_context())
         return Response(shown.data, status.HTTP_201_CREATED)
 
@@ -107,13 +102,12 @@ def _numbered(request: Request, rows: QuerySet[Any], serializer: type[ModelSeria
     query = AfterQuery(data=request.query_params)
     query.is_valid(raise_exception=True)
     after: int = query.validated_data["after"]
-    found: Sequence[Any] = rows.filter(number__gt=after).order_by("number")[: MOST_ROWS + 1]
-    results = list(found)
-    shown = results[:MOST_ROWS]
+    found = list(rows.filter(number__gt=after).order_by("number")[: MOST_ROWS + 1])
+    shown = found[:MOST_ROWS]
     return Response(
         {
             "results": serializer(shown, many=True).data,
             "next_after": shown[-1].number if shown else after,
-            "more": len(results) > MOST_ROWS,
+            "more": len(found) > MOST_ROWS,
         }
     )

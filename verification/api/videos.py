@@ -22,5 +22,5 @@ class VideoViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete the video; refused with 409 while a verification uses it."""
-        deleting.delete_video(request.user, self.get_object())
+        deleting.delete_video(self.person, self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)

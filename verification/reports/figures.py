@@ -81,7 +81,5 @@ def downloads(artifacts: Iterable[Artifact], address: AddressOf) -> list[Downloa
     """The files that others can compute with."""
     found = {artifact.kind: artifact for artifact in artifacts}
     return [
-        Download(title, address(found[kind]), found[kind].bytes)
-        for kind, title in DOWNLOADS.items()
-        if kind in found
+        Download(title, address(found[kind]), found[kind].bytes) for kind, title in DOWNLOADS.items() if kind in found
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from verification.models import Bound, Verification
 
-CHART_POINTS = 2000
+CHART_POINTS = 1000
 TABLE_ROWS = 24
 
 

@@ -1,9 +1,9 @@
 """A report, put together from what was recorded; nothing is computed anew."""
 
+import json
 import shlex
 import uuid
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -49,7 +49,7 @@ class Report:
     upper_guarantee: str
     realisation: Realisation | None
     explanations: list[Explanation]
-    chart: dict[str, Any]
+    chart: str  #: properties of the `report` island, JSON
     table: list[TableRow]
     table_caption: str
     pairs: list[Pair]
@@ -79,7 +79,7 @@ def build(verification: Verification, share: str | None = None) -> Report:
         upper_guarantee=Verification.Guarantee.EMPIRICAL.value,
         realisation=explanations.realisation(facts),
         explanations=explanations.explanations(facts),
-        chart={"points": history.chart(points), "elapsed": facts.elapsed, "norm": facts.norm},
+        chart=json.dumps({"points": history.chart(points)}),
         table=[_row(point) for point in shown],
         table_caption=_caption(len(shown), len(points)),
         pairs=figures.pairs(artifacts, facts.frames - 1, address),

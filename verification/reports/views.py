@@ -17,6 +17,12 @@ from verification.services import shares
 from verification.services.errors import ServiceError
 
 
+class MemberRequest(HttpRequest):
+    """A request behind `login_required`."""
+
+    user: User
+
+
 def _verification(user: User, pk: UUID) -> Verification:
     found = Verification.objects.for_user(user).select_related("video", "classifier", "team")
     return get_object_or_404(found, pk=pk)
@@ -25,7 +31,7 @@ def _verification(user: User, pk: UUID) -> Verification:
 @require_safe
 @login_required
 @never_cache
-def verification_report(request: HttpRequest, pk: UUID) -> HttpResponse:
+def verification_report(request: MemberRequest, pk: UUID) -> HttpResponse:
     """The report of a verification of one's team, with the links that share it."""
     verification = _verification(request.user, pk)
     links = ShareLink.objects.filter(verification=verification).select_related("created_by")
@@ -43,7 +49,7 @@ def verification_report(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_POST
 @login_required
-def share_create(request: HttpRequest, pk: UUID) -> HttpResponse:
+def share_create(request: MemberRequest, pk: UUID) -> HttpResponse:
     """Create a share link from the form on the report."""
     verification = _verification(request.user, pk)
     try:
@@ -57,7 +63,7 @@ def share_create(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @require_POST
 @login_required
-def share_revoke(request: HttpRequest, pk: UUID) -> HttpResponse:
+def share_revoke(request: MemberRequest, pk: UUID) -> HttpResponse:
     """Close a share link."""
     link = get_object_or_404(ShareLink.objects.for_user(request.user), pk=pk)
     try:

@@ -1,0 +1,170 @@
+"""The report page: the words, the table, the pictures and what is needed to repeat it; for members only."""
+
+import json
+import re
+from html import unescape
+
+import pytest
+from django.test import Client
+
+from tests.factories import add_bounds, make_artifact, make_team, make_user
+from tests.web.api_support import make_ended, make_queued, make_running
+from verification.models import Artifact, Team, Verification
+from verification.services.shares import create_share
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def team() -> Team:
+    return make_team(make_user("ada"), name="Secret team")
+
+
+@pytest.fixture
+def client(team: Team) -> Client:
+    client = Client()
+    client.force_login(team.members.get())
+    return client
+
+
+def page(client: Client, verification: Verification) -> str:
+    response = client.get(f"/verifications/{verification.pk}/report/")
+    assert response.status_code == 200
+    return unescape(response.content.decode())
+
+
+def test_it_states_what_is_proven_and_what_was_found(client, team):
+    text = page(client, make_ended(team))
+    assert "Every manipulation of the optical flow whose L2 size is at most 0.25 px leaves the class" in text
+    assert "A manipulation of size 2 px changes the class to “right” (confidence 60 %)" in text
+    assert "Between the two, a factor of 8, nothing is known." in text
+
+
+@pytest.mark.parametrize(
+    ("make", "fields", "words"),
+    [
+        (make_queued, {}, "The verification waits for a worker."),
+        (make_running, {"label": 0, "lower": 0.1}, "its bounds can only get tighter"),
+        (make_ended, {"status": "converged", "upper": 0.2501}, "The bounds met to within the tolerance"),
+        (
+            make_ended,
+            {"status": "certified", "upper": None, "radius": 0.25},
+            "The whole radius asked for, 0.25 px, holds no adversarial example.",
+        ),
+        (make_ended, {"status": "exhausted", "lower": 0.0}, "No radius was proven safe"),
+        (make_ended, {"status": "cancelled"}, "A person stopped the verification after 1 min."),
+        (
+            make_ended,
+            {"status": "failed", "error": "The worker died 3 times."},
+            "The verification failed after 1 min: The worker died 3 times.",
+        ),
+        (make_ended, {"realisation_median": 1.2}, "This is large: the extractor hardly sees"),
+        (make_ended, {"lower_guarantee": "conditional"}, "this is not a proof"),
+    ],
+)
+def test_every_state_has_its_words(client, team, make, fields, words):
+    assert words in page(client, make(team, **fields))
+
+
+def test_an_estimate_is_nowhere_called_sound(client, team):
+    text = page(client, make_ended(team, lower_guarantee="conditional"))
+    assert "This is a proof" not in text
+    assert "Proven safe" not in text
+    assert '<span class="tag tag-proven">sound</span>' not in text
+
+
+def test_the_chart_gets_the_recorded_points(client, team):
+    html = client.get(f"/verifications/{make_ended(team).pk}/report/").content.decode()
+    properties = re.search(r'data-island="report" data-props="([^"]*)"', html)
+    assert properties is not None
+    points = json.loads(unescape(properties[1]))["points"]
+    assert [(point["number"], point["lower"], point["upper"]) for point in points] == [
+        (1, 0.0, 4.0),
+        (2, 0.25, 4.0),
+        (3, 0.25, 2.0),
+    ]
+
+
+def test_a_long_history_is_condensed_but_keeps_its_turning_points(client, team):
+    verification = make_ended(team)
+    add_bounds(verification, [(float(n), 0.25 + n * 1e-6, 2.0 - n * 1e-6) for n in range(4, 5000)])
+    html = client.get(f"/verifications/{verification.pk}/report/").content.decode()
+    points = json.loads(unescape(re.search(r'data-props="([^"]*)"', html)[1]))["points"]
+    numbers = [point["number"] for point in points]
+    assert len(numbers) < 1100
+    assert {1, 2, 4999} <= set(numbers)
+    assert numbers == sorted(set(numbers))
+    assert html.count('data-label="Time"') < 30
+    assert "of 4999 recorded points" in html
+
+
+def test_every_frame_pair_shows_its_pictures(client, team):
+    verification = make_ended(team)
+    pictures = {
+        (kind, flow): make_artifact(verification, kind, flow)
+        for flow in (1, 2, 3)
+        for kind in Artifact.Kind
+        if kind.value.endswith(("frame", "magnitude", "direction")) and (kind.value, flow) != ("frame", 1)
+    }
+    text = page(client, verification)
+    for artifact in [*pictures.values(), verification.artifacts.get(kind="frame", flow=1)]:
+        assert f'src="/api/v1/artifacts/{artifact.pk}/content/"' in text
+    assert text.count("<img") == 3 * 8
+    assert 'alt="Flow, magnitude 2, difference"' in text
+
+
+def test_data_files_can_be_downloaded(client, team):
+    verification = make_ended(team)
+    artifact = make_artifact(verification, Artifact.Kind.ADVERSARIAL_FLOWS, content=b"npz")
+    assert f'href="/api/v1/artifacts/{artifact.pk}/content/"' in page(client, verification)
+
+
+def test_it_holds_what_is_needed_to_repeat_it(client, team):
+    verification = make_ended(team, flows=[1, 3], radius=0.3, seed=7, versions={"torch": "2.13.0", "numpy": "2.4.6"})
+    text = page(client, verification)
+    for fact in (
+        verification.video.sha256,
+        verification.classifier.sha256,
+        "numpy 2.4.6, torch 2.13.0",
+        "4 frames of 16 × 16, sampling uniform, channels rgb",
+        "farneback, flows that may change: 1, 3",
+        "python manage.py verify clip.avi --classifier weights.safetensors --frames 4 --sampling uniform "
+        "--norm l2 --space dense --flows 1,3 --radius 0.3 --flow farneback --seconds 60 --seed 7",
+    ):
+        assert fact in text
+
+
+def test_names_are_shown_as_text(client, team):
+    verification = make_ended(team, name="<script>alert(1)</script>")
+    html = client.get(f"/verifications/{verification.pk}/report/").content.decode()
+    assert "<script>alert(1)" not in html
+    assert "&lt;script&gt;alert(1)" in html
+
+
+def test_it_can_be_printed(client, team):
+    response = client.get(f"/verifications/{make_ended(team).pk}/report/")
+    assert b"reports/report.css" in response.content
+    css = b"".join(client.get("/static/reports/report.css"))
+    assert b"@media print" in css
+    assert b"break-inside: avoid" in css
+
+
+def test_a_visitor_is_sent_to_the_login(team):
+    verification = make_ended(team)
+    response = Client().get(f"/verifications/{verification.pk}/report/")
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith("/login/?next=/verifications/")
+
+
+def test_another_team_finds_nothing(team):
+    stranger = make_user()
+    make_team(stranger)
+    client = Client()
+    client.force_login(stranger)
+    verification = make_ended(team)
+    assert client.get(f"/verifications/{verification.pk}/report/").status_code == 404
+    assert client.post(f"/verifications/{verification.pk}/report/share/").status_code == 404
+    link = create_share(team.members.get(), verification)
+    assert client.post(f"/shares/{link.pk}/revoke/").status_code == 404
+    link.refresh_from_db()
+    assert link.is_open
