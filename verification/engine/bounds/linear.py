@@ -27,9 +27,7 @@ class LinearBounds:
     `memory` bounds the elements of one batch of functionals at the clip; more are bounded in several batches.
     """
 
-    def __init__(
-        self, graph: Graph, region: Region, check: Callable[[], None] = _never, memory: int = 1 << 24
-    ) -> None:
+    def __init__(self, graph: Graph, region: Region, check: Callable[[], None] = _never, memory: int = 1 << 21) -> None:
         self.graph, self.region, self.rounding = graph, region, region.rounding
         self.check, self.memory = check, memory
         self.boxes: list[Interval] = [region.interval()]
@@ -62,27 +60,40 @@ class LinearBounds:
         shape = self.graph.shape_of(number)
         channel = self.graph.nodes[number - 1].operation.channel_axis(shape)
         form = Form.identity(shape, channel, self.rounding.dtype, self._device)
-        step = max(1, self.memory // self._cost(number, form))
-        parts = [
-            self.lower(number, form.rows(start, start + step).with_negative())
-            for start in range(0, form.positions, step)
-        ]
-        bounds = torch.cat(parts)  # (P, 2 K)
+        bounds = self._in_batches(number, form.with_negative())  # (P, 2 K)
         count = shape[channel]
         rest = [size for axis, size in enumerate(shape) if axis != channel]
         lower, upper = (
-            part.reshape(*rest, count).movedim(-1, channel)
-            for part in (bounds[:, :count], -bounds[:, count:])
+            part.reshape(*rest, count).movedim(-1, channel) for part in (bounds[:, :count], -bounds[:, count:])
         )
         return Interval(lower, upper)
 
+    def _in_batches(self, number: int, form: Form) -> Tensor:
+        """`lower` for many functionals, with no more of them at a time than `memory` allows; (P, K)."""
+        count = form.coefficients.shape[1]
+        cost = self._cost(number, form)
+        positions = max(1, self.memory // (cost * count))
+        channels = max(1, min(count, self.memory // cost))
+        rows = [form.rows(start, start + positions) for start in range(0, form.positions, positions)]
+        return torch.cat(
+            [
+                torch.cat(
+                    [
+                        self.lower(number, row.like(row.coefficients[:, first : first + channels]))
+                        for first in range(0, count, channels)
+                    ],
+                    1,
+                )
+                for row in rows
+            ]
+        )
+
     def _cost(self, number: int, form: Form) -> int:
-        """Elements that one window position of `form` occupies in the clip, both signs, found on a single one."""
-        probe = form.rows(form.positions // 2, form.positions // 2 + 1)
-        single = probe.like(probe.coefficients[:, :1])
-        elements = [self.graph.shape_of(number)[0]]
-        self._pull(number, single, elements.append)
-        return 2 * form.coefficients.shape[1] * max(elements)
+        """The elements of the largest form on the way of one functional to the clip, found on the one in the middle."""
+        row = form.rows(form.positions // 2, form.positions // 2 + 1)
+        elements = [row.coefficients[0, 0].numel()]
+        self._pull(number, row.like(row.coefficients[:, :1]), elements.append)
+        return max(elements)
 
     def lower(self, number: int, form: Form) -> Tensor:
         """(P, K): lower bounds of the functionals `form` of value `number` over the region."""
@@ -117,7 +128,7 @@ class LinearBounds:
         if not self.rounding.rigorous:
             return 0.0
         size = self.boxes[value].magnitude.unsqueeze(0)
-        return self.rounding.gamma(1) * form.like(form.coefficients.abs()).contract(form.values(size))
+        return self.rounding.gamma(1) * form.like(form.coefficients.abs()).contract(form.values(size)[:, 0])
 
 
 def _needed(graph: Graph) -> list[bool]:

@@ -26,7 +26,7 @@ class PixelBall(Region):
 
     def minimum(self, form: Form) -> Tensor:
         """Hoelder: `A . (v + a) >= A . v - r ||A||_q`."""
-        values = form.values(self.clip.to(self.rounding.dtype).unsqueeze(0))
+        values = form.values(self.clip.to(self.rounding.dtype).unsqueeze(0))[:, 0]
         flat = form.coefficients.flatten(2)
         reach = self.radius * torch.linalg.vector_norm(flat, ord=self.norm.dual.p, dim=2)
         size = form.like(form.coefficients.abs()).contract(values.abs()) + reach

@@ -45,11 +45,29 @@ class FlowBall(Region):
         return [min(float(r) * (1 + 1e-12), limit) for r in bound]
 
     @cached_property
+    def _frames(self) -> Tensor:
+        """(1, 1, l, 3, h, w) in the region's precision."""
+        return self.frames.to(self.rounding.dtype).view(1, 1, *self.frames.shape)
+
+    @cached_property
     def _slopes(self) -> Tensor:
-        """(9, 1, l, 3, h, w): the frames, then for x and y the least and greatest slope for D > 0, then for D < 0."""
-        frames = self.frames.to(self.rounding.dtype)
-        per_frame = [torch.stack([f, *_sided_slopes(f, r)]) for f, r in zip(frames, self._reach, strict=True)]
-        return torch.stack(per_frame, 1).unsqueeze(1)
+        """(8, 1, l, 3, h, w): what a functional's g and k are made of, four for x and four for y (see `_fall`).
+
+        With slopes in m+ -+ h+ for D > 0 and in m- -+ h- for D < 0: (m+ + m-)/2, (h+ - h-)/2, (m+ - m-)/2, (h+ + h-)/2.
+        """
+        parts = []
+        for frame, reach in zip(self._frames[0, 0], self._reach, strict=True):
+            extremes = torch.stack(_sided_slopes(frame, reach)).view(2, 2, 2, *frame.shape)  # axis, side, end
+            middle, half = (extremes[:, :, 0] + extremes[:, :, 1]) / 2, (extremes[:, :, 1] - extremes[:, :, 0]) / 2
+            ahead, back = (torch.stack([middle[:, side], half[:, side]], 1) for side in range(2))
+            mean, bend = ahead + back, ahead - back
+            parts.append(torch.stack([mean[:, 0], bend[:, 1], bend[:, 0], mean[:, 1]], 1).flatten(0, 1) / 2)
+        return torch.stack(parts, 1).unsqueeze(1)
+
+    @cached_property
+    def _bends(self) -> list[bool]:
+        """Whether the slopes along x and along y vary within reach, so that the terms in |A| matter."""
+        return [bool(self._slopes[[first + 1, first + 3]].any()) for first in (0, 4)]
 
     def interval(self) -> Interval:
         """The least and greatest lattice value within reach bounds a bilinear interpolant."""
@@ -62,36 +80,46 @@ class FlowBall(Region):
         return Interval(torch.stack(lower).unsqueeze(0), torch.stack(upper).unsqueeze(0))
 
     def minimum(self, form: Form) -> Tensor:
-        seen = form.values(self._slopes)  # (P, 9, 1, t, 3, h, w)
-        a = form.coefficients
-        centre = form.contract(seen[:, :1])
-        positive, negative = a.clamp(min=0), a.clamp(max=0)
-        signed, spread = [], []
-        for axis in range(2):
-            low_ahead, up_ahead, low_back, up_back = (seen[:, 1 + 4 * axis + i, None] for i in range(4))
-            # How fast the functional can fall while D grows from zero, and while it shrinks; channels summed first.
-            ahead = (positive * up_ahead + negative * low_ahead).sum((2, 4))
-            back = -(positive * low_back + negative * up_back).sum((2, 4))
-            signed.append((ahead - back) / 2)
-            spread.append(((ahead + back) / 2).clamp(min=0))
-        g, k = torch.stack(signed, 3), torch.stack(spread, 3)  # (P, K, t, 2, h, w)
-        fall = self._support(g, k, form)
+        frames = form.values(self._frames)[:, 0]
+        centre = form.contract(frames)
+        fall = self._fall(form)
         if self.rounding.rigorous:
-            terms = 4 * a[0, 0].numel()
-            size = form.like(a.abs()).contract(seen[:, :1].abs()) + 2 * fall
-            # Slopes are at most 1 in size and D at most the reach, so the rounding of g and k weighs at most this much.
-            size = size + 8 * a.abs().flatten(2).sum(2) * max(self._reach)
-            centre = centre - self.rounding.gamma(terms) * size
+            size = form.like(form.coefficients.abs())
+            # Slopes are at most 1 and D at most the reach, so the rounding of g and k weighs at most the last term.
+            weight = size.contract(frames) + 2 * fall + 16 * size.coefficients.flatten(2).sum(2) * max(self._reach)
+            centre = centre - self.rounding.gamma(4 * form.coefficients[0, 0].numel()) * weight
         return centre - fall
+
+    def _fall(self, form: Form) -> Tensor:
+        """(P, K): how far the functionals can fall below their value at the clip.
+
+        While D grows from zero a functional A falls at most at the rate `h+ = sum_c max A_c slope_c` over the slopes of
+        that side, while it shrinks at most at `h- = sum_c max -A_c slope_c`. So it falls by at most `g D + k |D|` with
+        `g = (h+ - h-) / 2` and `k = max(0, (h+ + h-) / 2)`: a kink that bends upward costs nothing.
+        """
+        seen = form.values(self._slopes)[:, :, None, 0]  # (P, 8, 1, t, 3, h, w)
+        a = form.coefficients[:, :, 0]
+        size = a.abs() if any(self._bends) else a
+        shape = (form.positions, a.shape[1], a.shape[2], 2, *a.shape[4:])
+        g, k = a.new_empty(shape), a.new_empty(shape)
+        for axis in range(2):
+            for target, first in ((g, 4 * axis), (k, 4 * axis + 2)):
+                rate = _over_channels(a, seen[:, first])
+                if self._bends[axis]:
+                    rate = rate + _over_channels(size, seen[:, first + 1])
+                target[:, :, :, axis] = rate
+        return self._support(g, k.clamp_(min=0), form)
 
     def _support(self, g: Tensor, k: Tensor, form: Form) -> Tensor:
         """The most that `sum g . D + k . |D|` can reach in the ball, with D the sums of the flows before each frame."""
-        signed, spread = (part.flip(2).cumsum(2).flip(2) for part in (g, k))
+        for j in range(g.shape[2] - 2, -1, -1):  # from each frame on, all later ones move along
+            g[:, :, j] += g[:, :, j + 1]
+            k[:, :, j] += k[:, :, j + 1]
         copies = self._copies(form).to(g.device, g.dtype)
         rows, count = g.shape[0], g.shape[1]
         shape = (rows * count, *g.shape[2:])
         copies = copies.expand(rows, -1).repeat_interleave(count, 0)
-        support = self.space.support(signed.reshape(shape), spread.reshape(shape), copies, self.norm)
+        support = self.space.support(g.view(shape), k.view(shape), copies, self.norm)
         return support.view(rows, count) * self.radius
 
     def _copies(self, form: Form) -> Tensor:
@@ -110,6 +138,14 @@ class FlowBall(Region):
         return single
 
 
+def _over_channels(a: Tensor, slopes: Tensor) -> Tensor:
+    """`sum_c a_c slopes_c`: (P or 1, K, t, c, h, w) and (P or 1, 1, t, c, h, w) to (P, K, t, h, w)."""
+    total = a[:, :, :, 0] * slopes[:, :, :, 0]
+    for channel in range(1, a.shape[3]):
+        total.addcmul_(a[:, :, :, channel], slopes[:, :, :, channel])
+    return total
+
+
 def _windowed_maximum(x: Tensor, n: int) -> Tensor:
     """The maximum over the (2 n + 1)^2 neighbourhood of every pixel; edges replicated."""
     for axis in (-2, -1):
@@ -123,8 +159,8 @@ def _windowed_maximum(x: Tensor, n: int) -> Tensor:
 def _sided_slopes(frame: Tensor, reach: float) -> list[Tensor]:
     """Least and greatest slope of `frame` (c, h, w) along x for D > 0 and for D < 0, then the same along y.
 
-    The change from x to x - D is `-slope * D`. Along x the row is that of the pixel; along y the column may lie anywhere
-    within reach, because the path moved along x before. Widened by 1e-14 in float64 for the rounding of differences.
+    The change from x to x - D is `-slope * D`. Along x the row is that of the pixel; along y the column may lie
+    anywhere within reach, because the path moved along x before. Widened by 1e-14 in float64 for the rounding of differences.
     """
     if reach == 0.0:
         return [torch.zeros_like(frame)] * 8

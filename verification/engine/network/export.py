@@ -39,7 +39,7 @@ def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     if len(graph.output_shape) != 2 or graph.output_shape[0] != 1 or graph.output_shape[1] < 2:
         raise ClassifierError(
             f"the classifier gives values of shape {list(graph.output_shape)}; one vector of at least two logits for a clip is "
-            "needed, shape [1, classes]"
+            "needed, of shape [1, classes]"
         )
     return graph
 
@@ -60,16 +60,12 @@ def _constants(program: Any) -> dict[str, Tensor]:
     """Placeholder name -> parameter, buffer or lifted constant, floating point ones in float64."""
     signature = program.graph_signature
     sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    tensors = {
-        name: program.state_dict.get(path, program.constants.get(path)) for name, path in sources.items()
-    }
+    tensors = {name: program.state_dict.get(path, program.constants.get(path)) for name, path in sources.items()}
     lifted = signature.inputs_to_lifted_tensor_constants
     tensors |= {name: program.constants[path] for name, path in lifted.items()}
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ClassifierError(
-                f"the weight {sources.get(name, name)} holds values that are not finite numbers"
-            )
+            raise ClassifierError(f"the weight {sources.get(name, name)} holds values that are not finite numbers")
         if tensor.is_complex():
             raise ClassifierError(f"the weight {sources.get(name, name)} is complex; real weights are needed")
     return {name: _wide(tensor.detach()) for name, tensor in tensors.items()}
@@ -81,7 +77,8 @@ def _wide(value: Any) -> Any:
 
 def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
     """The constant that the node computes, or the reference to the nodes it is lowered to."""
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: known[n.name])
+    arguments: Any = fx.node.map_arg((node.args, node.kwargs), lambda n: known[n.name])
+    args, kwargs = arguments
     if node.target is operator.getitem:
         return args[0][args[1]]
     flat = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Reference)]

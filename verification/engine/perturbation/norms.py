@@ -21,7 +21,7 @@ class Norm(StrEnum):
     @property
     def dual(self) -> "Norm":
         """The norm of order q with 1/p + 1/q = 1 (Hoelder)."""
-        return {"l1": Norm.LINF, "l2": Norm.L2, "linf": Norm.L1}[self.value]  # type: ignore[return-value]
+        return {"l1": Norm.LINF, "l2": Norm.L2, "linf": Norm.L1}[self.value]
 
     def of(self, x: Tensor) -> Tensor:
         """The norm of all components of `x` together, a scalar tensor."""

@@ -25,9 +25,7 @@ class Form:
     shape: tuple[int, ...]
 
     @classmethod
-    def identity(
-        cls, shape: tuple[int, ...], channel: int, dtype: torch.dtype, device: torch.device
-    ) -> "Form":
+    def identity(cls, shape: tuple[int, ...], channel: int, dtype: torch.dtype, device: torch.device) -> "Form":
         """Each element of a tensor as a functional of its own: K runs along axis `channel`, P over all other axes."""
         count = shape[channel]
         axes = [torch.arange(1 if axis == channel else size) for axis, size in enumerate(shape)]
@@ -65,9 +63,7 @@ class Form:
         if self.is_dense:
             return tensor.unsqueeze(0)
         rank = len(self.shape)
-        windowed = [
-            a for a in range(rank) if self.window[a] != self.shape[a] or bool(self.offsets[:, a].any())
-        ]
+        windowed = [a for a in range(rank) if self.window[a] != self.shape[a] or bool(self.offsets[:, a].any())]
         fixed = [a for a in range(rank) if a not in windowed]
         moved = tensor.permute(*(a + 1 for a in windowed), 0, *(a + 1 for a in fixed))
         index = []
@@ -151,9 +147,5 @@ class Form:
         return left.like(left.coefficients + right.coefficients)
 
     def contract(self, values: Tensor) -> Tensor:
-        """`sum_w coefficients * values` for values (P, 1, *window) as `values` returns them; (P, K)."""
-        axes = "abcdefgh"[: len(self.shape)]
-        weights = values[:, 0]
-        if self.coefficients.shape[0] == 1 or weights.shape[0] == 1:
-            return (self.coefficients * weights.unsqueeze(1)).flatten(2).sum(2)
-        return torch.einsum(f"pk{axes},p{axes}->pk", self.coefficients, weights)
+        """`sum_w coefficients * values` for values (P or 1, *window), as one entry of what `values` returns; (P or 1, K)."""
+        return (self.coefficients.flatten(2) @ values.flatten(1).unsqueeze(2)).squeeze(2)

@@ -54,9 +54,9 @@ class Affine(Operation):
         if "constants" not in site.memory:
             site.memory["constants"] = torch.stack([self.scale, self.shift, self._magnitude(site.boxes[0])])
         seen = form.values(site.memory["constants"])
-        constant = form.contract(seen[:, 1:2])
+        constant = form.contract(seen[:, 1])
         if site.rounding.rigorous:
-            size = form.like(form.coefficients.abs()).contract(seen[:, 2:3])
+            size = form.like(form.coefficients.abs()).contract(seen[:, 2])
             constant = constant - site.rounding.gamma(form.coefficients[0, 0].numel()) * size
         inner = Form(form.coefficients * seen[:, :1], form.offsets, site.shapes[0])
         return Pulled((inner,), constant)

@@ -98,29 +98,27 @@ class Elementwise(Operation):
 
     def backward(self, form: Form, site: Site) -> Pulled:
         if "planes" not in site.memory:
-            planes = self.planes(site.rounding, *site.boxes)
-            parts = [
-                *planes.lower_slopes,
-                *planes.upper_slopes,
-                planes.lower_intercept,
-                planes.upper_intercept,
-            ]
-            if site.rounding.rigorous:
-                parts.append(planes.magnitude(site.boxes))
-            site.memory["planes"] = torch.stack([part.expand(planes.lower_intercept.shape) for part in parts])
+            site.memory["planes"] = self._prepared(self.planes(site.rounding, *site.boxes), site)
         count = len(site.shapes)
         seen = form.values(site.memory["planes"])
-        positive, negative = form.coefficients.clamp(min=0), form.coefficients.clamp(max=0)
-
-        def combined(low: int, up: int) -> Tensor:
-            return positive * seen[:, low : low + 1] + negative * seen[:, up : up + 1]
-
+        a, size = form.coefficients, form.coefficients.abs()
+        # A+ lower + A- upper = A (lower + upper) / 2 + |A| (lower - upper) / 2, slopes and intercepts alike.
         forms = tuple(
-            Form(combined(i, count + i), form.offsets, shape) for i, shape in enumerate(site.shapes)
+            Form((a * seen[:, i, None]).addcmul_(size, seen[:, count + i, None]), form.offsets, shape)
+            for i, shape in enumerate(site.shapes)
         )
-        constant = combined(2 * count, 2 * count + 1).flatten(2).sum(2)
+        constant = form.contract(seen[:, 2 * count]) + form.like(size).contract(seen[:, 2 * count + 1])
         if site.rounding.rigorous:
-            terms = form.coefficients[0, 0].numel()
-            margin = (form.coefficients.abs() * seen[:, -1:]).flatten(2).sum(2)
-            constant = constant - site.rounding.gamma(terms) * margin
+            margin = site.rounding.gamma(a[0, 0].numel()) * form.like(size).contract(seen[:, 2 * count + 2])
+            constant = constant - margin
         return Pulled(forms, constant)
+
+    def _prepared(self, planes: Planes, site: Site) -> Tensor:
+        """(2 n + 2 or 3, *shape): means of the slopes, half their differences, the same of the intercepts, magnitude."""
+        pairs = list(zip(planes.lower_slopes, planes.upper_slopes, strict=True))
+        parts = [(low + up) / 2 for low, up in pairs] + [(low - up) / 2 for low, up in pairs]
+        low, up = planes.lower_intercept, planes.upper_intercept
+        parts += [(low + up) / 2, (low - up) / 2]
+        if site.rounding.rigorous:
+            parts.append(2 * planes.magnitude(site.boxes))
+        return torch.stack([part.expand(low.shape) for part in parts])

@@ -68,7 +68,7 @@ class Convolution(Operation):
         if site.rounding.rigorous:
             if "magnitude" not in site.memory:
                 site.memory["magnitude"] = self._magnitude(site.boxes[0]).unsqueeze(0)
-            size = form.like(a.abs()).contract(form.values(site.memory["magnitude"]))
+            size = form.like(a.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
             # Pulling back sums over outputs, adding the constant over the whole window: take the longer sum.
             constant = constant - site.rounding.gamma(a[0, 0].numel() + self._terms()) * size
         return Pulled((inner,), constant)

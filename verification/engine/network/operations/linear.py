@@ -46,7 +46,7 @@ class Linear(Operation):
         if site.rounding.rigorous:
             if "magnitude" not in site.memory:
                 site.memory["magnitude"] = self._magnitude(site.boxes[0]).unsqueeze(0)
-            size = form.like(a.abs()).contract(form.values(site.memory["magnitude"]))
+            size = form.like(a.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
             constant = constant - site.rounding.gamma(a[0, 0].numel() + self.weight.shape[0]) * size
         return Pulled((inner,), constant)
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
 import torch
 from torch import Tensor
@@ -78,7 +79,8 @@ class MaxPool(Operation):
                 slice(first, first + (n - 1) * step + 1, step)
                 for first, n, step in zip(element, spatial, self.stride, strict=True)
             ]
-            pulled[(..., *place)] += positive * low + negative * up
+            index: tuple[EllipsisType | slice, ...] = (..., *place)
+            pulled[index] += positive * low + negative * up
         offsets = form.offsets.clone()
         offsets[:, 2:] = offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
         if site.rounding.rigorous:
@@ -91,7 +93,7 @@ class MaxPool(Operation):
         """`|coefficients| |y|`: adding up overlapping windows rounds relative to it."""
         if "magnitude" not in site.memory:
             site.memory["magnitude"] = self.concrete(site.boxes[0].magnitude).unsqueeze(0)
-        return form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"]))
+        return form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
 
 
 @lowers("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default")

@@ -11,7 +11,7 @@ from verification.engine.relaxation import Interval, Planes, Rounding
 
 @dataclass(frozen=True)
 class Product(Elementwise):
-    """`x y`. Each side of McCormick's envelope has two planes; their mean is a plane of its own and errs least around the middle."""
+    """`x y`. McCormick's envelope has two planes a side; their mean is a plane too and errs least in the middle."""
 
     def concrete(self, *inputs: Tensor) -> Tensor:
         return inputs[0] * inputs[1]

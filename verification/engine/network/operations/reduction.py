@@ -43,16 +43,12 @@ def _axes(graph: Lowering, x: Value, axes: Sequence[int] | int | None) -> tuple[
 
 
 @lowers("aten.sum.dim_IntList", "aten.sum.default")
-def _sum(
-    graph: Lowering, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False, **_: object
-) -> Value:
+def _sum(graph: Lowering, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False, **_: object) -> Value:
     return reshape(graph, graph.emit(Sum(_axes(graph, x, axes)), x), graph.result_shape)
 
 
 @lowers("aten.mean.dim", "aten.mean.default")
-def _mean(
-    graph: Lowering, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False, **_: object
-) -> Value:
+def _mean(graph: Lowering, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False, **_: object) -> Value:
     over = _axes(graph, x, axes)
     count = math.prod(graph.shape(x)[axis] for axis in over)
     total = graph.emit(Sum(over), x)

@@ -97,7 +97,7 @@ class Expand(Rearrangement):
             return Pulled((inner,))
         if "magnitude" not in site.memory:
             site.memory["magnitude"] = self.concrete(site.boxes[0].magnitude).unsqueeze(0)
-        size = form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"]))
+        size = form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
         return Pulled((inner,), -site.rounding.gamma(form.coefficients[0, 0].numel()) * size)
 
 

@@ -39,9 +39,7 @@ class SShaped(Elementwise):
     def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:
         lower, upper = boxes[0].lower, boxes[0].upper
         above = self._upper_slope(lower, upper)
-        below = self._upper_slope(
-            -upper, -lower
-        )  # f(x) = 2 f(0) - f(-x): a lower plane is an upper plane mirrored
+        below = self._upper_slope(-upper, -lower)  # f(x) = 2 f(0) - f(-x): a lower plane is an upper plane mirrored
         high = self._extreme(lower, upper, above, highest=True)
         low = self._extreme(lower, upper, below, highest=False)
         span = torch.maximum(lower.abs(), upper.abs())
@@ -88,9 +86,7 @@ class Sigmoid(SShaped):
 
     def steepness(self, slope: Tensor) -> Tensor:
         high = (1 + (1 - 4 * slope).clamp(min=0).sqrt()) / 2
-        return (
-            (high.square() / slope.clamp(min=1e-30)).log().clamp(0, 1e3)
-        )  # logit(high), 1 - high = slope / high
+        return (high.square() / slope.clamp(min=1e-30)).log().clamp(0, 1e3)  # logit(high), 1 - high = slope / high
 
 
 @dataclass(frozen=True)
@@ -105,9 +101,7 @@ class Tanh(SShaped):
 
     def steepness(self, slope: Tensor) -> Tensor:
         value = (1 - slope).clamp(min=0).sqrt()
-        return ((1 + value).square() / slope.clamp(min=1e-30)).log().clamp(
-            0, 2e3
-        ) / 2  # artanh, (1-v)(1+v) = slope
+        return ((1 + value).square() / slope.clamp(min=1e-30)).log().clamp(0, 2e3) / 2  # artanh, (1-v)(1+v) = slope
 
 
 @lowers("aten.sigmoid.default")

@@ -8,9 +8,7 @@ from verification.engine.perturbation.spaces.translation import Translation
 SPACES: dict[str, type[Space]] = {space.name: space for space in (Dense, Translation)}
 
 
-def build_space(
-    name: str, length: int, height: int, width: int, flows: tuple[int, ...] | None = None
-) -> Space:
+def build_space(name: str, length: int, height: int, width: int, flows: tuple[int, ...] | None = None) -> Space:
     """The space called `name` for a clip of `length` frames of `height` x `width`.
 
     Raises SpecificationError for an unknown name or for flows that the clip does not have.

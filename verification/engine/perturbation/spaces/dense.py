@@ -30,9 +30,9 @@ class Dense(Space):
 
     def support(self, signed: Tensor, spread: Tensor, copies: Tensor, norm: Norm) -> Tensor:
         # Hoelder: the dual norm of |signed| + spread, every entry j counted copies[j] times.
-        size = (signed.abs() + spread).flatten(2)
+        size = signed.abs().add_(spread).flatten(2)
         if norm is Norm.LINF:
             return (size.sum(2) * copies).sum(1)
         if norm is Norm.L2:
-            return (size.square().sum(2) * copies).sum(1).sqrt()
+            return (torch.linalg.vector_norm(size, dim=2).square() * copies).sum(1).sqrt()
         return torch.where(copies > 0, size.amax(2), size.new_zeros(())).amax(1)
