@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import requests
 
 from flowverify.supervisor.home import lock_path, occupant
+from tests.factories import make_classifier_file, make_video_file
 
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
@@ -40,9 +41,7 @@ def wait_for(condition: Callable[[], T | None], seconds: float, what: str) -> T:
 class RealServer:
     """A whole server on `home`; port 0 takes a free one. A context manager, or `start` and `stop`."""
 
-    def __init__(
-        self, home: Path, port: int = 0, *, demo: bool = False, environment: dict[str, str] | None = None
-    ):
+    def __init__(self, home: Path, port: int = 0, *, demo: bool = False, environment: dict[str, str] | None = None):
         self.home = home
         self.port = port
         self.demo = demo
@@ -51,14 +50,12 @@ class RealServer:
         self.url = ""
         # The settings of the tests (no broker, their own home) are in this process's environment: not for the
         # server.
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("FLOWVERIFY_", "DJANGO_"))
-        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FLOWVERIFY_", "DJANGO_"))}
         kept.pop("DATABASE_URL", None)
         self.environment = kept | {"FLOWVERIFY_HOME": str(home), "OMP_NUM_THREADS": "1"} | (environment or {})
         self.process: subprocess.Popen[str] | None = None
+        self._api: requests.Session | None = None
+        self._material: dict[str, object] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -73,7 +70,8 @@ class RealServer:
 
     def start(self, seconds: float = 90.0) -> None:
         """Start it and wait until it answers."""
-        self.lines = []
+        self.lines.clear()
+        self._api = None
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -101,12 +99,12 @@ class RealServer:
         if first := self._said(r"password: (\S+)"):
             self.password = first.group(1)
 
-    def stop(self, seconds: float = 20.0) -> int:
+    def stop(self, how: signal.Signals = signal.SIGINT, seconds: float = 30.0) -> int:
         """Ask it to stop, as Ctrl-C does, and return its exit code; whatever is left is killed."""
         if self.process is None:
             return 0
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(how)
         try:
             return self.process.wait(timeout=seconds)
         finally:
@@ -186,6 +184,52 @@ class RealServer:
         run = self.manage("create_token", user)
         assert run.returncode == 0, run.stderr
         return run.stdout.strip().splitlines()[-1]
+
+    def ask(self, **question: object) -> str:
+        """Ask over the API and return the id of the verification. `question`: as the API takes it.
+
+        Unless given, video and classifier are small made files of the team "Test", which the first call makes.
+        """
+        if self._material is None:
+            self._material = self._make_material()
+        answer = self.api("verifications/", "POST", json=self._material | question)
+        return str(answer["id"])
+
+    def _make_material(self) -> dict[str, object]:
+        video = make_video_file(self.home / "made" / "clip.avi")
+        classifier = make_classifier_file(self.home / "made" / "weights.safetensors")
+        made = self.shell(
+            f"""
+from pathlib import Path
+from django.contrib.auth.models import User
+from verification.services import classifiers, teams, videos
+user = User.objects.get(username="admin")
+team = teams.create_team(user, "Test")
+print(videos.create_video(user, team, Path({str(video)!r}), "clip.avi").pk)
+print(classifiers.create_classifier(user, team, Path({str(classifier)!r}), "weights.safetensors").pk)
+"""
+        )
+        video_id, classifier_id = made.split()
+        return {"video": video_id, "classifier": classifier_id}
+
+    def api(self, path: str, method: str = "GET", **options: Any) -> Any:
+        """What the API answers the first user under /api/v1/, as JSON."""
+        if self._api is None:
+            self._api = requests.Session()
+            self._api.headers["Authorization"] = f"Bearer {self.create_token()}"
+        answer = self._api.request(method, f"{self.url}/api/v1/{path}", timeout=30, **options)
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json() if answer.content else None
+
+    def bounds(self, verification_id: str) -> list[dict[str, Any]]:
+        """Every bound that the API knows, in order."""
+        found: list[dict[str, Any]] = []
+        while True:
+            after = found[-1]["number"] if found else 0
+            page = self.api(f"verifications/{verification_id}/bounds/?after={after}")
+            found += page["results"]
+            if not page["more"]:
+                return found
 
     def login(self, name: str = "admin", password: str | None = None) -> requests.Session:
         """A session that is logged in, with the header that Django wants on writing requests."""
