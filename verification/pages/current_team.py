@@ -26,8 +26,8 @@ class TeamPageRequest(HttpRequest):
 def current_team(request: HttpRequest) -> Team | None:
     """The team chosen last, if the person still is a member, else their first; None without a team."""
     teams = Team.objects.for_user(request.user)
-    chosen = request.session.get(_SESSION_KEY)
-    found = teams.filter(pk=chosen).first() if _is_uuid(chosen) else None
+    chosen = _uuid(request.session.get(_SESSION_KEY))
+    found = teams.filter(pk=chosen).first() if chosen else None
     return found or teams.first()
 
 
@@ -59,9 +59,8 @@ def team_page(
     return login_required(wrapped)
 
 
-def _is_uuid(text: object) -> bool:
+def _uuid(text: object) -> UUID | None:
     try:
-        UUID(str(text))
+        return UUID(str(text))
     except ValueError:
-        return False
-    return True
+        return None

@@ -1,7 +1,7 @@
 """Forms of the pages. They check what was typed; whether it makes sense is decided by the services."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth.models import User
@@ -15,11 +15,11 @@ _NORM_HELP = {
     "l2": "The square root of the sum of squares. The usual choice.",
     "linf": "The largest single change. A radius allows that much at every pixel at once.",
 }
-_SPACE_NAMES = {"dense": "Dense", "translation": "Translation"}
 _SPACE_HELP = {
     "dense": "Every pixel of every chosen flow may change on its own: the strongest statement.",
     "translation": "Each chosen flow moves as a whole: two numbers a flow, and much tighter bounds.",
 }
+_SPACES = [(name, name.title()) for name in SPACES]
 _INTEGER_WIDGET = {"inputmode": "numeric"}
 
 
@@ -33,14 +33,21 @@ class Option:
     checked: bool
 
 
-class VideoField(forms.ModelChoiceField):
+if TYPE_CHECKING:
+    _VideoChoice = forms.ModelChoiceField[Video]
+    _ClassifierChoice = forms.ModelChoiceField[Classifier]
+else:  # generic for the type checker only
+    _VideoChoice = _ClassifierChoice = forms.ModelChoiceField
+
+
+class VideoField(_VideoChoice):
     """Videos with what decides whether they fit."""
 
     def label_from_instance(self, obj: Any) -> str:
         return f"{obj.name} ({obj.frames} frames, {obj.width} × {obj.height})"
 
 
-class ClassifierField(forms.ModelChoiceField):
+class ClassifierField(_ClassifierChoice):
     """Classifiers with the input that they take."""
 
     def label_from_instance(self, obj: Any) -> str:
@@ -50,19 +57,29 @@ class ClassifierField(forms.ModelChoiceField):
 class VerificationForm(forms.Form):
     """A question: the fields of `services.verifications.create_verification`."""
 
-    video = VideoField(queryset=Video.objects.none(), empty_label="Choose a video")
-    classifier = ClassifierField(queryset=Classifier.objects.none(), empty_label="Choose a classifier")
+    video = VideoField(
+        queryset=Video.objects.none(),
+        empty_label="Choose a video",
+        error_messages={"required": "Choose a video.", "invalid_choice": "Your team does not have this video."},
+    )
+    classifier = ClassifierField(
+        queryset=Classifier.objects.none(),
+        empty_label="Choose a classifier",
+        error_messages={
+            "required": "Choose a classifier.",
+            "invalid_choice": "Your team does not have this classifier.",
+        },
+    )
     name = forms.CharField(max_length=200, required=False, help_text="For the list; empty: the names of the two files.")
     frames = forms.IntegerField(
         required=False,
         min_value=2,
+        error_messages={"min_value": "A clip needs at least 2 frames, or there is no flow between them."},
         widget=forms.NumberInput(_INTEGER_WIDGET | {"placeholder": "As the classifier says"}),
         help_text="How many frames are sampled from the video.",
     )
     norm = forms.ChoiceField(choices=Verification.Norm.choices, initial="l2", label="Norm")
-    space = forms.ChoiceField(
-        choices=[(name, _SPACE_NAMES.get(name, name.title())) for name in SPACES], initial="dense"
-    )
+    space = forms.ChoiceField(choices=_SPACES, initial="dense")
     flows = forms.CharField(
         required=False,
         initial="all",
@@ -78,11 +95,13 @@ class VerificationForm(forms.Form):
     seconds = forms.FloatField(
         initial=60,
         label="Budget, s",
+        error_messages={"required": "Say after how many seconds to stop."},
         widget=forms.NumberInput({"step": "any"}),
         help_text="When it is spent, both bounds stand as they are.",
     )
     seed = forms.IntegerField(
         initial=0,
+        error_messages={"required": "Give any whole number; 0 will do."},
         widget=forms.NumberInput(_INTEGER_WIDGET),
         help_text="The same seed takes the same steps.",
     )
@@ -102,20 +121,17 @@ class VerificationForm(forms.Form):
 
     @property
     def norm_options(self) -> list[Option]:
-        return self._options("norm", _NORM_HELP)
+        """The norms, explained."""
+        return self._options("norm", Verification.Norm.choices, _NORM_HELP)
 
     @property
     def space_options(self) -> list[Option]:
-        return self._options("space", _SPACE_HELP)
+        """The spaces, explained."""
+        return self._options("space", _SPACES, _SPACE_HELP)
 
-    def _options(self, name: str, explanations: dict[str, str]) -> list[Option]:
-        field = self.fields[name]
-        assert isinstance(field, forms.ChoiceField)
+    def _options(self, name: str, choices: list[tuple[str, str]], explanations: dict[str, str]) -> list[Option]:
         chosen = self[name].value()
-        return [
-            Option(value, str(label), explanations.get(value, ""), value == chosen)
-            for value, label in field.choices  # type: ignore[misc]
-        ]
+        return [Option(value, label, explanations.get(value, ""), value == chosen) for value, label in choices]
 
 
 class TeamForm(forms.Form):

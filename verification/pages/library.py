@@ -1,12 +1,13 @@
 """Videos and classifiers: what the team has uploaded, each with a page of its own."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.paginator import Paginator
-from django.db.models import Count
-from django.http import HttpResponse
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -15,8 +16,7 @@ from verification.models import Classifier, Team, Video
 from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.refusals import show_as_message
 from verification.pages.rows import queue_positions, rows
-from verification.services import classifiers as classifier_services
-from verification.services import videos as video_services
+from verification.services import deleting
 from verification.services.errors import ServiceError
 
 PAGE_SIZE = 50
@@ -36,13 +36,20 @@ def _upload_props(team: Team, kind: str, accept: str, refresh: str, **more: obje
     return json.dumps(props | more)
 
 
+def _page(request: HttpRequest, found: QuerySet[Any]) -> Page[Any]:
+    """One page of `found`, newest first, each with the number of its verifications in `uses`."""
+    # Counting drops the order of the model: it has to be said again.
+    counted = found.annotate(uses=Count("verifications")).order_by("-created_at", "name")
+    return Paginator(counted, PAGE_SIZE).get_page(request.GET.get("page"))
+
+
 @require_safe
 @team_page
 def videos(request: TeamPageRequest, team: Team) -> HttpResponse:
     """All videos of the team, and the upload."""
-    found = Video.objects.for_user(request.user).filter(team=team).annotate(uses=Count("verifications"))
+    found = Video.objects.for_user(request.user).filter(team=team)
     context = {
-        "page": Paginator(found, PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": _page(request, found),
         "upload": _upload_props(team, "video", _VIDEO_FILES, "videos"),
     }
     return render(request, "pages/videos.html", context)
@@ -52,9 +59,9 @@ def videos(request: TeamPageRequest, team: Team) -> HttpResponse:
 @team_page
 def classifiers(request: TeamPageRequest, team: Team) -> HttpResponse:
     """All classifiers of the team, and the upload."""
-    found = Classifier.objects.for_user(request.user).filter(team=team).annotate(uses=Count("verifications"))
+    found = Classifier.objects.for_user(request.user).filter(team=team)
     context = {
-        "page": Paginator(found, PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": _page(request, found),
         "upload": _upload_props(
             team, "classifier", _CLASSIFIER_FILES, "classifiers", architectures=sorted(ARCHITECTURES)
         ),
@@ -86,7 +93,7 @@ def delete_video(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse
     """Delete a video that no verification uses."""
     found = get_object_or_404(Video.objects.for_user(request.user), pk=pk)
     try:
-        video_services.delete_video(request.user, found)
+        deleting.delete_video(request.user, found)
     except ServiceError as error:
         show_as_message(request, error)
         return redirect("video", pk)
@@ -100,7 +107,7 @@ def delete_classifier(request: TeamPageRequest, team: Team, pk: UUID) -> HttpRes
     """Delete a classifier that no verification uses."""
     found = get_object_or_404(Classifier.objects.for_user(request.user), pk=pk)
     try:
-        classifier_services.delete_classifier(request.user, found)
+        deleting.delete_classifier(request.user, found)
     except ServiceError as error:
         show_as_message(request, error)
         return redirect("classifier", pk)

@@ -22,6 +22,7 @@ urlpatterns = [
     path("verifications/new/", verifications.new, name="verification-new"),
     path("verifications/<uuid:pk>/", verifications.live, name="verification"),
     path("verifications/<uuid:pk>/cancel/", verifications.cancel, name="verification-cancel"),
+    path("verifications/<uuid:pk>/delete/", verifications.delete, name="verification-delete"),
     path("", include("verification.reports.urls")),
     path("teams/", teams.teams, name="teams"),
     path("teams/switch/", teams.switch, name="team-switch"),

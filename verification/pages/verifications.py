@@ -4,6 +4,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.db.models import Max
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -21,6 +22,7 @@ from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.forms import VerificationForm
 from verification.pages.refusals import show_as_message, show_on_form
 from verification.pages.rows import queue_positions, rows
+from verification.services import deleting
 from verification.services import verifications as verification_services
 from verification.services.errors import ServiceError
 
@@ -95,3 +97,17 @@ def cancel(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
     except ServiceError as error:
         show_as_message(request, error)
     return redirect("verification", pk)
+
+
+@require_POST
+@team_page
+def delete(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
+    """Delete a verification that has ended, with all that it recorded."""
+    verification = get_object_or_404(Verification.objects.for_user(request.user), pk=pk)
+    try:
+        deleting.delete_verification(request.user, verification)
+    except ServiceError as error:
+        show_as_message(request, error)
+        return redirect("verification", pk)
+    messages.success(request, f"“{verification}” is deleted.")
+    return redirect("dashboard")

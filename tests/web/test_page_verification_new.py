@@ -1,0 +1,155 @@
+"""The form that starts a verification."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.factories import make_classifier, make_team, make_user, make_video
+from verification.models import Classifier, Team, Verification, Video
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/verifications/new/"
+
+
+@pytest.fixture
+def user() -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def team(user: User) -> Team:
+    return make_team(user)
+
+
+@pytest.fixture
+def video(team: Team) -> Video:
+    return make_video(team, name="pan.avi")
+
+
+@pytest.fixture
+def classifier(team: Team) -> Classifier:
+    return make_classifier(team, name="net.safetensors")
+
+
+@pytest.fixture
+def client(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def answers(video: Video, classifier: Classifier) -> dict[str, Any]:
+    """The form filled in as the page offers it."""
+    return {
+        "video": str(video.pk),
+        "classifier": str(classifier.pk),
+        "name": "",
+        "frames": "",
+        "norm": "l2",
+        "space": "dense",
+        "flows": "all",
+        "radius": "",
+        "seconds": "60",
+        "seed": "0",
+    }
+
+
+def test_the_form_starts_a_verification_and_leads_to_it(client, user, answers, video, classifier):
+    answer = client.post(ADDRESS, answers)
+    started = Verification.objects.get()
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/verifications/{started.pk}/"
+    assert (started.video, started.classifier, started.created_by) == (video, classifier, user)
+    assert (started.frames, started.norm, started.space, started.flows) == (4, "l2", "dense", None)
+    assert started.status == "queued"
+
+
+def test_every_answer_counts(client, answers):
+    chosen = {
+        "name": "Mine",
+        "frames": "4",
+        "norm": "linf",
+        "space": "translation",
+        "flows": "1, 2-3",
+        "radius": "0.5",
+        "seconds": "5.5",
+        "seed": "7",
+    }
+    client.post(ADDRESS, answers | chosen)
+    started = Verification.objects.get()
+    assert (started.name, started.norm, started.space) == ("Mine", "linf", "translation")
+    assert (started.flows, started.radius, started.seconds, started.seed) == ([1, 2, 3], 0.5, 5.5, 7)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("video", "", "Choose a video."),
+        ("classifier", "", "Choose a classifier."),
+        ("frames", "1", "at least 2 frames"),
+        ("frames", "1000", "fewer than the 1000 asked for"),
+        ("norm", "l7", "Select a valid choice"),
+        ("space", "nowhere", "Select a valid choice"),
+        ("flows", "one", "“one” is not a flow number"),
+        ("flows", "5-2", "runs backwards"),
+        ("flows", "1-999999999", "There is no flow 999999999"),
+        ("flows", ",", "numbers and ranges"),
+        ("flows", "0", "0 does not exist"),
+        ("flows", "4", "4 does not exist"),
+        ("radius", "0", "above zero"),
+        ("radius", "-1", "above zero"),
+        ("radius", "nan", "Enter a number"),
+        ("seconds", "", "Say after how many seconds"),
+        ("seconds", "0", "above zero"),
+        ("seconds", "1e9", "at most"),
+        ("seed", "-1", "whole number"),
+        ("seed", "half", "whole number"),
+    ],
+)
+def test_a_wrong_answer_is_explained_and_nothing_is_started(client, answers, field, value, message):
+    answer = client.post(ADDRESS, answers | {field: value})
+    assert answer.status_code == 400
+    assert message in " ".join(answer.context["form"].errors[field])
+    assert message.replace("'", "&#x27;") in answer.content.decode()
+    assert not Verification.objects.exists()
+
+
+def test_what_was_typed_stays_in_the_form(client, answers):
+    page = client.post(ADDRESS, answers | {"name": "Keep me", "norm": "l1", "radius": "-1"}).content.decode()
+    assert 'value="Keep me"' in page
+    assert 'value="l1" checked' in page
+
+
+def test_files_of_another_team_cannot_be_chosen(client, answers):
+    foreign = make_video(make_team(make_user("mallory")), name="secret.avi")
+    assert "secret.avi" not in client.get(ADDRESS).content.decode()
+    answer = client.post(ADDRESS, answers | {"video": str(foreign.pk)})
+    assert answer.status_code == 400
+    assert "Your team does not have this video." in answer.content.decode()
+    assert not Verification.objects.exists()
+
+
+def test_a_link_from_a_list_chooses_its_file(client, team, video, classifier):
+    make_video(team, name="newer.avi")
+    page = client.get(ADDRESS, {"video": str(video.pk)}).content.decode()
+    assert f'value="{video.pk}" selected' in page
+
+
+@pytest.mark.parametrize("nonsense", ["nonsense", "00000000-0000-0000-0000-000000000000"])
+def test_a_link_with_a_file_that_is_not_there_still_opens_the_form(client, video, classifier, nonsense):
+    assert client.get(ADDRESS, {"video": nonsense}).status_code == 200
+
+
+def test_without_files_the_page_says_what_is_missing(client, team):
+    page = client.get(ADDRESS).content.decode()
+    assert "Upload a video" in page
+    assert "Upload a classifier" in page
+    assert "<select" not in page
+
+
+def test_a_visitor_starts_nothing(answers):
+    assert Client().post(ADDRESS, answers)["Location"].startswith("/login/")
+    assert not Verification.objects.exists()
