@@ -38,7 +38,7 @@ def test_both_bounds_are_stated_with_what_they_are_worth():
         "Between the two, a factor of 7.695, nothing is known. "
         "The budget of 1 min is spent."
     )
-    assert headline(FACTS) == "Proven safe up to 0.03127 px; the class changes at 0.2406 px"
+    assert headline(FACTS) == "Proven safe up to 0.03127 px in L2; the class changes at 0.2406 px"
 
 
 def test_no_example_found_is_no_proof():

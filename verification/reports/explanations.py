@@ -20,7 +20,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Realisation:
-    """How well the flow of the manipulated clip follows the flow that was asked for, and whether to warn."""
+    """How well the flow of the perturbed clip follows the flow that was asked for, and whether to warn."""
 
     text: str
     large: bool
@@ -62,7 +62,7 @@ def realisation(facts: Facts) -> Realisation | None:
     error = median if median is not None else rms
     large = error is not None and error > LARGE_REALISATION_ERROR
     text = (
-        "The flow that is extracted again from the manipulated clip is not exactly the flow that was asked "
+        "The flow that is extracted again from the perturbed clip is not exactly the flow that was asked "
         f"for. Relative to the size of the manipulation the error is {' and '.join(parts)}."
     )
     if large:

@@ -1,21 +1,21 @@
-"""The pictures of a report: for every pair of frames the original, the manipulated and the difference."""
+"""The pictures of a report: for every pair of frames the original, the perturbed and the difference."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from verification.models import Artifact
 
-#: Rows of one pair: what is shown, and the artifact kinds of original, manipulated and difference.
+#: Rows of one pair: what is shown, and the artifact kinds of original, perturbed and difference.
 ROWS = (
     ("Frame", ("frame", "perturbed-frame", None)),
-    ("Flow, magnitude", ("flow-magnitude", "perturbed-magnitude", "difference-magnitude")),
-    ("Flow, direction", ("flow-direction", "perturbed-direction", "difference-direction")),
+    ("Magnitude", ("flow-magnitude", "perturbed-magnitude", "difference-magnitude")),
+    ("Direction", ("flow-direction", "perturbed-direction", "difference-direction")),
 )
-COLUMNS = ("original", "manipulated", "difference")
+COLUMNS = ("Original", "Perturbed", "Difference")
 DOWNLOADS = {
-    "adversarial-flows": "Manipulated flows (NumPy)",
-    "adversarial-clip": "Manipulated clip, lossless (NumPy)",
-    "result": "Result (JSON)",
+    "adversarial-flows": "Perturbed flows, NumPy",
+    "adversarial-clip": "Perturbed clip without loss, NumPy",
+    "result": "Result, JSON",
 }
 
 AddressOf = Callable[[Artifact], str]
@@ -31,7 +31,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Row:
-    """Original, manipulated, difference; None where there is no such picture (yet)."""
+    """Original, perturbed, difference; None where there is no such picture (yet)."""
 
     title: str
     pictures: tuple[Picture | None, ...]
@@ -39,9 +39,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """The frames `flow` and `flow + 1` and the flow between them."""
+    """Frame `flow` and the flow from it to the next frame; the last frame has none."""
 
     flow: int
+    title: str
+    note: str
     rows: tuple[Row, ...]
 
 
@@ -54,8 +56,8 @@ class Download:
     bytes: int
 
 
-def pairs(artifacts: Iterable[Artifact], flows: int, address: AddressOf) -> list[Pair]:
-    """One entry for each of the `flows` frame pairs that has at least one picture."""
+def pairs(artifacts: Iterable[Artifact], frames: int, address: AddressOf) -> list[Pair]:
+    """One entry for each of the `frames` frames that has at least one picture."""
     found = {(artifact.kind, artifact.flow): artifact for artifact in artifacts}
 
     def row(title: str, kinds: tuple[str | None, ...], flow: int) -> Row:
@@ -63,17 +65,20 @@ def pairs(artifacts: Iterable[Artifact], flows: int, address: AddressOf) -> list
         return Row(
             title,
             tuple(
-                None if artifact is None else Picture(address(artifact), f"{title} {flow}, {column}")
+                None if artifact is None else Picture(address(artifact), f"{column} {title.lower()} {flow}")
                 for artifact, column in zip(shown, COLUMNS, strict=True)
             ),
         )
 
     result = []
-    for flow in range(1, flows + 1):
+    for flow in range(1, frames + 1):
         rows = [row(title, kinds, flow) for title, kinds in ROWS]
         shown = tuple(row for row in rows if any(row.pictures))
         if shown:
-            result.append(Pair(flow, shown))
+            last = flow == frames
+            title = f"Frame {flow}" if last else f"Flow {flow}"
+            note = "the last frame" if last else f"between frames {flow} and {flow + 1}"
+            result.append(Pair(flow, title, note, shown))
     return result
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from verification.models import Bound, Verification
 
 CHART_POINTS = 1000
-TABLE_ROWS = 24
+TABLE_ROWS = 12
 
 
 @dataclass(frozen=True)

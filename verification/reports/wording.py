@@ -11,7 +11,7 @@ from verification.reports.facts import Facts
 def headline(facts: Facts) -> str:
     """The outcome in one line."""
     if facts.lower > 0 and facts.lower_guarantee == "sound":
-        proven = f"Proven safe up to {numbers.lower_bound(facts.lower)} px"
+        proven = f"Proven safe up to {numbers.lower_bound(facts.lower)} px in {terms.NORM_NAMES[facts.norm]}"
     else:
         proven = "No radius proven" if facts.finished else "No radius proven yet"
     if facts.upper is None:
