@@ -46,7 +46,7 @@ class Shot:
     the take, in source pixels. `speed`: pixels of the clip that the picture moves from one clip frame to the next;
     for a zoom, at the middle of an edge. `place`: where in the free part of the source the window is, both in
     [0, 1]. `turns`, `mirrored`: how the camera is held over the source, in quarter turns; the movement is always
-    in the camera's own directions.
+    in the camera's own directions. `softness`: of the lens, the standard deviation of its blur in clip pixels.
     """
 
     movement: Movement
@@ -57,6 +57,7 @@ class Shot:
     place: tuple[float, float] = (0.5, 0.5)
     turns: int = 0
     mirrored: bool = False
+    softness: float = 0.0
 
 
 def film(source: Frames, shot: Shot, *, length: int, size: int) -> Frames:
@@ -89,6 +90,8 @@ def film(source: Frames, shot: Shot, *, length: int, size: int) -> Frames:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        if shot.softness > 0:
+            cv2.GaussianBlur(clip[t], (0, 0), shot.softness, dst=clip[t], borderType=cv2.BORDER_REPLICATE)
     return clip
 
 

@@ -79,6 +79,7 @@ def _random_shot(rng: np.random.Generator, source: Source, movement: Movement) -
             place=(float(rng.random()), float(rng.random())),
             turns=int(rng.integers(4)),
             mirrored=bool(rng.integers(2)),
+            softness=float(rng.uniform(0.0, 1.5)),
         )
         if fits(source.frames, shot, length=LENGTH, size=SIZE):
             return shot

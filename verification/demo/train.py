@@ -72,9 +72,7 @@ def train(
         clips = training_clips(rng, sources, recipe.batch)
         for group in optimiser.param_groups:
             group["lr"] = _rate(recipe, step)
-        loss = nn.functional.cross_entropy(
-            network(clips.frames), clips.labels, label_smoothing=recipe.smoothing
-        )
+        loss = nn.functional.cross_entropy(network(clips.frames), clips.labels, label_smoothing=recipe.smoothing)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -131,8 +129,4 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 def _rate(recipe: Recipe, step: int) -> float:
     """A short warm-up, then half a cosine."""
-    return (
-        recipe.rate
-        * min(1.0, (step + 1) / 100)
-        * (0.5 * (1 + math.cos(math.pi * step / recipe.steps)) + 0.005)
-    )
+    return recipe.rate * min(1.0, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / recipe.steps)) + 0.005)

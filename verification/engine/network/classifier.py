@@ -1,7 +1,7 @@
 """The classifier: a trained network together with what it expects of a clip (engine contract, section 1)."""
 
 import json
-import os
+import struct
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from verification.engine.network.inspect import ClassifierFile, check_labels, in
 MIN_FRAMES, MAX_FRAMES = 2, 512
 MIN_SIDE, MAX_SIDE = 8, 1024
 
-#: Logits that differ by less than this, relative to the largest, over very different clips do not depend on the clip.
+#: Logits that differ by less than this over very different clips, relative to the largest, do not depend on them.
 _CONSTANT = 1e-7
 
 
@@ -35,7 +35,7 @@ class Channels(StrEnum):
 
 @dataclass(frozen=True)
 class InputSpecification:
-    """The clip that a classifier wants: `frames` sampled by the rule `sampling`, each resized to `height` x `width` pixels."""
+    """The clip that a classifier wants: `frames` sampled by the rule `sampling`, resized to `height` x `width` pixels."""
 
     frames: int
     height: int
@@ -68,7 +68,7 @@ class InputSpecification:
 class Classifier:
     """`module`: eval mode, float32, maps (1, l, 3, h, w) RGB in [0, 1] to logits (1, C), C = len(labels).
 
-    Channel order, mean and standard deviation are part of the module. `name`, `sha256`: of the file it was read from.
+    Channel order, mean and standard deviation are part of the module. `name`, `sha256`: of the file it came from.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Classifier:
 
 
 class Prepared(nn.Module):
-    """A network behind the preparation that it was trained with: channel order, then (x - mean) / deviation per channel."""
+    """A network behind the preparation it was trained with: channel order, then (x - mean) / deviation per channel."""
 
     def __init__(
         self,
@@ -119,11 +119,11 @@ def load_classifier(
     sampling: str | None = None,
     name: str | None = None,
 ) -> Classifier:
-    """Read a safetensors file of a named architecture. What is given here takes the place of what the file says.
+    """Read a safetensors file of a named architecture. What is given takes the place of what the file says.
 
-    The file's metadata are texts: `architecture`, `config` (JSON, the architecture's parameters), `labels` (JSON list),
-    `frames`, `height`, `width`, `channels`, `sampling`, and optionally `mean` and `std` (JSON lists of three numbers, one a
-    channel in the classifier's order). `size` is (height, width) in pixels.
+    The file's metadata are texts: `architecture`, `config` (JSON, the architecture's parameters), `labels` (JSON
+    list), `frames`, `height`, `width`, `channels`, `sampling`, and optionally `mean` and `std` (JSON lists of three
+    numbers, one a channel in the classifier's order). `size` is (height, width) in pixels.
 
     Raises ClassifierError for anything that is not a working classifier; the message says what is wrong.
     """
@@ -179,8 +179,17 @@ def save_classifier(
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         draft = Path(directory) / path.name
         save_file(tensors, draft, metadata=metadata)
-        draft.chmod(0o644)
-        os.replace(draft, path)
+        _sort_header(draft)
+        draft.replace(path)
+
+
+def _sort_header(path: Path) -> None:
+    """Give the header of a safetensors file a fixed order, so that the same classifier has the same hash."""
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(struct.pack("<Q", len(header)) + header + content[8 + length :])
 
 
 def _architecture(file: ClassifierFile, given: str | None) -> Architecture:
@@ -203,15 +212,11 @@ def _input(
     length = frames if frames is not None else file.integer("frames")
     height, width = size if size is not None else (file.integer("height"), file.integer("width"))
     if length is None:
-        raise ClassifierError(
-            f"{file.name} does not say how many frames a clip has; give the number of frames"
-        )
+        raise ClassifierError(f"{file.name} does not say how many frames a clip has; give the number of frames")
     if height is None or width is None:
         raise ClassifierError(f"{file.name} does not say the size of its frames; give it as HEIGHTxWIDTH")
     order: Any = channels or file.metadata.get("channels", "rgb")
-    return InputSpecification(
-        length, height, width, order, sampling or file.metadata.get("sampling", "uniform")
-    )
+    return InputSpecification(length, height, width, order, sampling or file.metadata.get("sampling", "uniform"))
 
 
 def _labels(file: ClassifierFile, family: Architecture, given: Sequence[str] | None) -> tuple[str, ...]:
@@ -222,7 +227,8 @@ def _labels(file: ClassifierFile, family: Architecture, given: Sequence[str] | N
     outputs = file.tensors.get(family.outputs)
     if outputs is not None and outputs.ndim >= 1 and outputs.shape[0] != len(labels):
         raise ClassifierError(
-            f"there are {len(labels)} labels, but the classifier has {outputs.shape[0]} outputs; give one label for each output"
+            f"there are {len(labels)} labels, but the classifier has {outputs.shape[0]} outputs; "
+            "give one label for each output"
         )
     return labels
 
@@ -250,15 +256,15 @@ def _check_tensors(architecture: str, network: nn.Module, file: ClassifierFile) 
         )
     if surplus:
         raise ClassifierError(
-            f"{file.name} holds the weight {_some(surplus)}, which the architecture {architecture} does not have; "
-            "check the name of the architecture and its parameters"
+            f"{file.name} holds the weight {_some(surplus)}, which the architecture {architecture} does not "
+            "have; check the name of the architecture and its parameters"
         )
     for name, tensor in needed.items():
         got = file.tensors[name].shape
         if got != tensor.shape:
             raise ClassifierError(
-                f"the weight {name} has shape {list(got)}, but the architecture {architecture} for these clips needs "
-                f"{list(tensor.shape)}; check its parameters, the number of frames and their size"
+                f"the weight {name} has shape {list(got)}, but the architecture {architecture} for these clips "
+                f"needs {list(tensor.shape)}; check its parameters, the number of frames and their size"
             )
 
 
@@ -267,7 +273,7 @@ def _some(names: list[str]) -> str:
 
 
 def _check_behaviour(name: str, network: nn.Module, wanted: InputSpecification, classes: int) -> None:
-    """Refuse a network whose logits are of the wrong shape, not finite, or the same for very different clips."""
+    """Refuse a network whose logits have the wrong shape, are not finite, or the same for very different clips."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(wanted.shape, generator=generator)
     ramp = torch.linspace(0, 1, wanted.width).expand(wanted.shape)

@@ -1,4 +1,4 @@
-"""What a classifier file holds: tensors and text, never code. Only safetensors is read; nothing is ever unpickled."""
+"""What a classifier file holds: tensors and text, never code. Only safetensors is read, nothing is unpickled."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 @dataclass(frozen=True)
 class ClassifierFile:
-    """A file as it was found: `tensors` float32 by name, all finite; `metadata` the texts beside them; `sha256` of the bytes."""
+    """A file as it was found: `tensors` by name, float32 and finite; `metadata`, the texts beside them."""
 
     name: str
     sha256: str
@@ -26,17 +26,15 @@ class ClassifierFile:
     tensors: Mapping[str, Tensor]
 
     def integer(self, key: str) -> int | None:
-        """The metadata `key` as a whole number, None where it is absent. Raises ClassifierError if it is no number."""
+        """The metadata `key` as a whole number, None where it is absent. Raises ClassifierError if it is none."""
         text = self.metadata.get(key)
         try:
             return None if text is None else int(text)
         except ValueError:
-            raise ClassifierError(
-                f"{self.name}: the metadata {key!r} must be a whole number, not {text!r}"
-            ) from None
+            raise ClassifierError(f"{self.name}: the metadata {key!r} must be a whole number, not {text!r}") from None
 
     def decoded(self, key: str) -> Any:
-        """The JSON value of the metadata `key`, None where it is absent. Raises ClassifierError if it is not JSON."""
+        """The JSON value of the metadata `key`, None where it is absent. Raises ClassifierError if it is no JSON."""
         text = self.metadata.get(key)
         try:
             return None if text is None else json.loads(text)
@@ -47,7 +45,7 @@ class ClassifierFile:
 def inspect_file(path: str | Path) -> ClassifierFile:
     """Read a safetensors file wholly.
 
-    Raises ClassifierError when it is missing, not safetensors, truncated, empty, or holds a tensor that is not of
+    Raises ClassifierError when it is missing, not safetensors, truncated, empty, or holds a tensor that is not
     floating point or not finite.
     """
     path = Path(path)
@@ -57,35 +55,37 @@ def inspect_file(path: str | Path) -> ClassifierFile:
         head = file.read(4)
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if head.startswith(_PICKLES):
-        raise ClassifierError(
-            f"{path.name} is a pickle, which could run code when it is read; save the weights with safetensors instead"
-        )
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = dict(stored.metadata() or {})
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError) as error:
+        if head.startswith(_PICKLES):
+            raise ClassifierError(
+                f"{path.name} is a pickle, which could run code when it is read; "
+                "save the weights with safetensors instead"
+            ) from None
         raise ClassifierError(
-            f"{path.name} is not a safetensors file, or it is truncated; save the weights with safetensors and copy the file again"
+            f"{path.name} is not a safetensors file, or it is truncated; "
+            "save the weights with safetensors and copy the file again"
         ) from error
     if not tensors:
         raise ClassifierError(f"{path.name} holds no weights; save the state of the trained model into it")
-    return ClassifierFile(
-        path.name, sha256, metadata, {name: _checked(name, t) for name, t in tensors.items()}
-    )
+    checked = {name: _checked(name, tensor) for name, tensor in tensors.items()}
+    return ClassifierFile(path.name, sha256, metadata, checked)
 
 
 def _checked(name: str, tensor: Tensor) -> Tensor:
     if not tensor.is_floating_point():
         raise ClassifierError(
-            f"the weight {name} holds values of type {str(tensor.dtype).removeprefix('torch.')}; floating point is needed"
+            f"the weight {name} holds values of type {str(tensor.dtype).removeprefix('torch.')}; "
+            "floating point is needed"
         )
     finite = torch.isfinite(tensor.float())
     if not bool(finite.all()):
         raise ClassifierError(
-            f"the weight {name} holds {int((~finite).sum())} values that are not finite numbers (NaN or infinite); "
-            "train the classifier again or choose an earlier checkpoint"
+            f"the weight {name} holds {int((~finite).sum())} values that are not finite numbers "
+            "(NaN or infinite); train the classifier again or choose an earlier checkpoint"
         )
     return tensor.float()
 
@@ -106,7 +106,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
 
 
 def check_labels(labels: object) -> tuple[str, ...]:
-    """The labels as a tuple. Raises ClassifierError unless they are two or more different texts, none of them empty."""
+    """The labels as a tuple. Raises ClassifierError unless they are two or more different texts, none empty."""
     if not isinstance(labels, list | tuple) or not all(isinstance(label, str) for label in labels):
         raise ClassifierError("the labels must be a list of texts, one for each output of the classifier")
     if len(labels) < 2:

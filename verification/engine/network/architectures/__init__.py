@@ -1,4 +1,4 @@
-"""Named architectures: how to build the network whose weights a classifier file holds. A new one is one file and one line."""
+"""Named architectures: how to build the network whose weights a file holds. A new one is a file and a line here."""
 
 from verification.engine.network.architectures.base import Architecture
 from verification.engine.network.architectures.camera_motion import CameraMotion

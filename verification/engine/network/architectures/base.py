@@ -17,12 +17,10 @@ class Architecture(ABC):
     outputs: ClassVar[str]
 
     @abstractmethod
-    def build(
-        self, config: Mapping[str, object], *, frames: int, height: int, width: int, classes: int
-    ) -> nn.Module:
-        """A network that maps clips (n, frames, 3, height, width) to logits (n, classes), with weights of no meaning.
+    def build(self, config: Mapping[str, object], *, frames: int, height: int, width: int, classes: int) -> nn.Module:
+        """A network that maps clips (n, frames, 3, height, width) to logits (n, classes), not trained yet.
 
-        Raises ClassifierError when the config has an unknown, mistyped or senseless parameter or does not fit the clip.
+        Raises ClassifierError when a parameter is unknown or senseless or leaves nothing of such clips.
         """
 
 
@@ -42,7 +40,7 @@ class Config:
 
     @classmethod
     def read(cls, architecture: str, values: Mapping[str, object]) -> Self:
-        """The parameters in `values`, defaults for the rest. Raises ClassifierError that names what is wrong."""
+        """The parameters in `values`, defaults for the rest. Raises ClassifierError naming what is wrong."""
         known = {parameter.name: parameter for parameter in fields(cls)}
         for name, value in values.items():
             if name not in known:
@@ -62,15 +60,6 @@ def _check(architecture: str, parameter: "Field[Any]", value: object) -> None:
         numbers, kind = (value,), "a whole number"
     if not all(type(number) is int and least <= number <= most for number in numbers):
         raise ClassifierError(
-            f"the parameter {parameter.name!r} of the architecture {architecture} must be {kind} from {least} to {most}, "
-            f"not {str(value)[:60]}"
-        )
-
-
-def check_positions(architecture: str, what: str, *positions: int) -> None:
-    """Raise ClassifierError where nothing of the clip would be left after a layer."""
-    if min(positions) < 1:
-        raise ClassifierError(
-            f"the clip is too small for the architecture {architecture}: {what} would leave nothing of it; "
-            "use more frames, larger frames or a smaller kernel"
+            f"the parameter {parameter.name!r} of the architecture {architecture} must be {kind} "
+            f"from {least} to {most}, not {str(value)[:60]}"
         )

@@ -1,8 +1,8 @@
-"""`camera_motion`: the demo. One layer of motion detectors, an average over regions, and a small LSTM over time.
+"""`camera_motion`: the demo. A layer of motion detectors, an average over regions, and a small LSTM over time.
 
-The stem is a bank of linear filters in space and time followed by ReLU, which is the classical motion energy detector; its
-answers are averaged over regions of the picture, and an LSTM reads the regions step by step. There is one layer of ReLU, no
-max-pool and few steps of the LSTM, because every nonlinearity widens the proven bounds.
+The stem is a bank of linear filters in space and time followed by ReLU, the classical motion energy detector; its
+answers are averaged over regions of the picture, and an LSTM reads the regions step by step. There is one layer of
+ReLU, no max-pool, and few steps of the LSTM, because every nonlinearity widens the proven bounds.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,16 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from verification.engine.network.architectures.base import Architecture, Config, check_positions, whole
+from verification.engine.errors import ClassifierError
+from verification.engine.network.architectures.base import Architecture, Config, whole
 
 
 @dataclass(frozen=True)
 class CameraMotionConfig(Config):
-    """`kernel`, `stride`: of the stem in space, pixels; `kernel_frames`, `stride_frames`: in time; `pool`: side of a region."""
+    """`kernel`, `stride`: of the stem in space, pixels; `kernel_frames`, `stride_frames`: in time.
+
+    `pool`: side of the regions, in answers of the stem.
+    """
 
     channels: int = whole(16, 1, 1024)
     kernel: int = whole(17, 1, 255)
@@ -63,15 +67,16 @@ class CameraMotion(Architecture):
     name: ClassVar[str] = "camera_motion"
     outputs: ClassVar[str] = "head.bias"
 
-    def build(
-        self, config: Mapping[str, object], *, frames: int, height: int, width: int, classes: int
-    ) -> nn.Module:
+    def build(self, config: Mapping[str, object], *, frames: int, height: int, width: int, classes: int) -> nn.Module:
         parameters = CameraMotionConfig.read(self.name, config)
         steps = (frames - parameters.kernel_frames) // parameters.stride_frames + 1
         grid = [
-            (1 + (side + 2 * (parameters.kernel // 2) - parameters.kernel) // parameters.stride)
-            // parameters.pool
+            (1 + (side + 2 * (parameters.kernel // 2) - parameters.kernel) // parameters.stride) // parameters.pool
             for side in (height, width)
         ]
-        check_positions(self.name, "the stem and the average over regions", steps, *grid)
+        if min(steps, *grid) < 1:
+            raise ClassifierError(
+                f"clips of {frames} frames of {height}x{width} are too small for the architecture {self.name} with "
+                "these parameters; use more frames, larger frames or smaller kernels and regions"
+            )
         return CameraMotionNetwork(parameters, (grid[0], grid[1]), classes)

@@ -1,4 +1,4 @@
-"""`cnn_lstm`: a small network for each frame, an LSTM over the frames, a linear layer: the common shape of such classifiers."""
+"""`cnn_lstm`: a small network for each frame, an LSTM over the frames, a linear layer: a common shape."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,13 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from verification.engine.network.architectures.base import (
-    Architecture,
-    Config,
-    check_positions,
-    whole,
-    wholes,
-)
+from verification.engine.network.architectures.base import Architecture, Config, whole, wholes
 
 
 @dataclass(frozen=True)
@@ -55,13 +49,10 @@ class CnnLstm(Architecture):
     name: ClassVar[str] = "cnn_lstm"
     outputs: ClassVar[str] = "head.bias"
 
-    def build(
-        self, config: Mapping[str, object], *, frames: int, height: int, width: int, classes: int
-    ) -> nn.Module:
+    def build(self, config: Mapping[str, object], *, frames: int, height: int, width: int, classes: int) -> nn.Module:
         parameters = CnnLstmConfig.read(self.name, config)
         sides = [height, width]
+        padding = 2 * (parameters.kernel // 2)
         for _ in parameters.channels:
-            padding = 2 * (parameters.kernel // 2)
             sides = [(side + padding - parameters.kernel) // parameters.stride + 1 for side in sides]
-            check_positions(self.name, "its convolutions", *sides)
         return CnnLstmNetwork(parameters, (sides[0], sides[1]), classes)

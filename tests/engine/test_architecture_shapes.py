@@ -1,0 +1,62 @@
+"""Every named architecture maps clips of its size to one vector of logits, and refuses what cannot fit."""
+
+import pytest
+import torch
+
+from verification.engine.errors import ClassifierError
+from verification.engine.network import ARCHITECTURES
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(("frames", "height", "width", "classes"), [(8, 64, 64, 7), (16, 48, 80, 2), (5, 64, 33, 3)])
+def test_logits_for_clips(name: str, frames: int, height: int, width: int, classes: int) -> None:
+    network = ARCHITECTURES[name].build({}, frames=frames, height=height, width=width, classes=classes).eval()
+
+    with torch.no_grad():
+        logits = network(torch.rand(2, frames, 3, height, width))
+
+    assert logits.shape == (2, classes)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_named_output_has_one_entry_for_each_class(name: str) -> None:
+    architecture = ARCHITECTURES[name]
+    network = architecture.build({}, frames=8, height=64, width=64, classes=9)
+
+    assert network.state_dict()[architecture.outputs].shape[0] == 9
+
+
+def test_parameters_change_the_network() -> None:
+    config = {"channels": [3, 5, 7], "kernel": 3, "stride": 2, "features": 11, "hidden": 13, "layers": 2}
+    network = ARCHITECTURES["cnn_lstm"].build(config, frames=4, height=40, width=40, classes=2)
+
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+    assert shapes["frame.4.weight"] == (7, 5, 3, 3)
+    assert shapes["features.weight"] == (11, 7 * 5 * 5)
+    assert shapes["lstm.weight_ih_l1"] == (4 * 13, 13)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "expected"),
+    [
+        ("cnn_lstm", {"depth": 3}, "no parameter 'depth'; it has channels, kernel"),
+        (
+            "cnn_lstm",
+            {"hidden": 0},
+            "'hidden' of the architecture cnn_lstm must be a whole number from 1 to 4096, not 0",
+        ),
+        ("cnn_lstm", {"hidden": "many"}, "not many"),
+        ("cnn_lstm", {"hidden": True}, "not True"),
+        ("cnn_lstm", {"hidden": 2.5}, "not 2.5"),
+        ("cnn_lstm", {"channels": 8}, "'channels' .* must be a list of one to eight whole numbers"),
+        ("cnn_lstm", {"channels": []}, "must be a list of one to eight"),
+        ("cnn_lstm", {"channels": [8] * 9}, "must be a list of one to eight"),
+        ("camera_motion", {"kernel_frames": 9}, "too small for the architecture camera_motion"),
+        ("camera_motion", {"pool": 30}, "too small for the architecture camera_motion"),
+        ("camera_motion", {"pool": 0}, "'pool' .* from 1 to 255, not 0"),
+    ],
+)
+def test_senseless_parameters(name: str, config: dict[str, object], expected: str) -> None:
+    with pytest.raises(ClassifierError, match=expected):
+        ARCHITECTURES[name].build(config, frames=8, height=64, width=64, classes=7)

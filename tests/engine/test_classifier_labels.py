@@ -1,0 +1,45 @@
+"""Labels come from a text file, one a line."""
+
+from pathlib import Path
+
+import pytest
+
+from verification.engine.errors import ClassifierError
+from verification.engine.network import read_labels
+
+
+def test_one_label_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("pan left\n  tilt up \nzurück\n\n", encoding="utf-8")
+
+    assert read_labels(path) == ("pan left", "tilt up", "zurück")
+
+
+def test_the_mark_that_windows_writes_is_no_part_of_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xef\xbb\xbfleft\r\nright\r\n")
+
+    assert read_labels(path) == ("left", "right")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "at least two labels, not 0"),
+        (b"left\n", "at least two labels, not 1"),
+        (b"left\n\nright\n", "label 2 is empty"),
+        (b"left\nright\nleft\n", "'left' occurs twice"),
+        (b"\xff\xfe\x00", "not UTF-8 text"),
+    ],
+)
+def test_bad_label_files(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+
+    with pytest.raises(ClassifierError, match=expected):
+        read_labels(path)
+
+
+def test_missing_label_file(tmp_path: Path) -> None:
+    with pytest.raises(ClassifierError, match=r"there is no file labels\.txt"):
+        read_labels(tmp_path / "labels.txt")

@@ -1,0 +1,59 @@
+"""Training with the same seed gives the same classifier, whatever footage it is given."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from verification.demo.train import Recipe, measure, save, train
+from verification.engine.network import load_classifier
+
+RECIPE = Recipe(steps=3, batch=4)
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three made videos of moving texture with a cut in the middle, 20 frames of 160x200."""
+    directory = tmp_path_factory.mktemp("made")
+    paths = {name: directory / f"{name}.avi" for name in ("bikes", "bigbuckbunny", "carphone")}
+    for seed, path in enumerate(paths.values()):
+        rng = np.random.default_rng(seed)
+        scenes = [cv2.resize(rng.integers(0, 255, (10, 12, 3), np.uint8), (240, 200)) for _ in range(2)]
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (200, 160))
+        for i in range(20):
+            writer.write(np.ascontiguousarray(np.roll(scenes[i // 10], i, axis=1)[20:180, 20:220]))
+        writer.release()
+    return paths
+
+
+def test_the_same_seed_gives_the_same_file(footage: dict[str, Path], tmp_path: Path) -> None:
+    files = [tmp_path / "first.safetensors", tmp_path / "second.safetensors"]
+    for file in files:
+        save(train(footage, recipe=RECIPE, seed=3), file)
+
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert load_classifier(files[0]).input.shape == (1, 8, 3, 64, 64)
+
+
+def test_another_seed_gives_another_classifier(footage: dict[str, Path]) -> None:
+    first, second = (train(footage, recipe=RECIPE, seed=seed) for seed in (3, 4))
+
+    assert not torch.equal(first.state_dict()["stem.weight"], second.state_dict()["stem.weight"])
+
+
+def test_progress_is_told_after_every_step(footage: dict[str, Path]) -> None:
+    told: list[tuple[int, float, float]] = []
+
+    train(footage, recipe=RECIPE, progress=lambda step, loss, seconds: told.append((step, loss, seconds)))
+
+    assert [step for step, _, _ in told] == [1, 2, 3]
+    assert all(np.isfinite(loss) and seconds > 0 for _, loss, seconds in told)
+
+
+def test_accuracy_counts_every_clip(footage: dict[str, Path]) -> None:
+    accuracy = measure(train(footage, recipe=RECIPE), footage, clips=21)
+
+    assert accuracy.clips == 21
+    assert accuracy.share == pytest.approx(sum(accuracy.by_label.values()) / 7)

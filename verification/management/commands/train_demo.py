@@ -1,0 +1,49 @@
+"""`manage.py train_demo`: train the demo classifier again and test it on footage that training did not see."""
+
+from argparse import ArgumentParser
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from verification.demo.footage import FootageError, fetch_footage
+from verification.demo.train import WEIGHTS, Recipe, measure, save, train
+
+
+class Command(BaseCommand):
+    help = "Train the demo classifier with a fixed seed and report its accuracy on footage that training did not see."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--seed", type=int, default=0, help="of all random choices (default 0)")
+        parser.add_argument("--steps", type=int, default=Recipe().steps, help="of training (default %(default)s)")
+        parser.add_argument("--output", type=Path, default=WEIGHTS, help="the file to write (default: the demo's own)")
+
+    def handle(self, *args: Any, seed: int, steps: int, output: Path, **options: Any) -> None:
+        if steps < 1:
+            raise CommandError(f"training needs at least one step, not {steps}")
+        if not output.parent.is_dir():
+            raise CommandError(f"there is no folder {output.parent} to write into; create it first")
+        try:
+            footage = fetch_footage(settings.FLOWVERIFY_HOME / "footage")
+        except FootageError as error:
+            raise CommandError(str(error)) from error
+        network = train(footage, recipe=replace(Recipe(), steps=steps), seed=seed, progress=self._progress(steps))
+        self.stdout.write("")
+        accuracy = measure(network, footage)
+        for label, share in accuracy.by_label.items():
+            self.stdout.write(f"  {label:10} {share:7.1%}")
+        self.stdout.write(f"accuracy on the third video: {accuracy.share:.1%} of {accuracy.clips} clips")
+        save(network, output)
+        self.stdout.write(f"written to {output}")
+
+    def _progress(self, steps: int) -> Any:
+        def show(step: int, loss: float, seconds: float) -> None:
+            if step % 10 == 0 or step == steps:
+                left = seconds / step * (steps - step)
+                line = f"step {step} of {steps}, loss {loss:.3f}, {left:.0f} s left"
+                self.stdout.write(f"\r{line:60}", ending="")
+                self.stdout.flush()
+
+        return show
