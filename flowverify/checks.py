@@ -52,9 +52,7 @@ def check_time_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     """Leases and budgets compare times from several processes."""
     if settings.TIME_ZONE == "UTC" and settings.USE_TZ:
         return []
-    return [
-        Error("TIME_ZONE must be UTC with USE_TZ on.", hint="Restore both settings.", id="flowverify.E003")
-    ]
+    return [Error("TIME_ZONE must be UTC with USE_TZ on.", hint="Restore both settings.", id="flowverify.E003")]
 
 
 @register

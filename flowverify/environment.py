@@ -48,9 +48,7 @@ def positive_int(name: str, default: int) -> int:
 
 def words(name: str, default: list[str]) -> list[str]:
     """A list separated by commas."""
-    return _read(
-        name, default, lambda raw: [part.strip() for part in raw.split(",") if part.strip()], "a list"
-    )
+    return _read(name, default, lambda raw: [part.strip() for part in raw.split(",") if part.strip()], "a list")
 
 
 def directory(name: str, default: Path) -> Path:
@@ -79,6 +77,4 @@ def database(name: str, default: dict[str, object]) -> dict[str, object]:
             raise ValueError(raw)
         return settings
 
-    return _read(
-        name, default, convert, "a database address such as postgres://user@host/name or sqlite:///file"
-    )
+    return _read(name, default, convert, "a database address such as postgres://user@host/name or sqlite:///file")

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-MAX_SOCKET_PATH = (
-    100  #: bytes; the kernel's limit for a unix socket is 108 with its final zero, 104 on some systems
-)
+MAX_SOCKET_PATH = 100  #: bytes; the kernel's limit for a unix socket is 108 with its final zero, 104 on some systems
 
 
 def valkey_socket(home: Path) -> Path:

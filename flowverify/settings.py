@@ -103,9 +103,7 @@ FLOWVERIFY_REDIS_URL = environment.url(
     "FLOWVERIFY_REDIS_URL", f"unix://{quote(str(VALKEY_SOCKET))}?db=0", _BROKER_SCHEMES
 )
 #: Whether the supervisor has to start the embedded Valkey.
-FLOWVERIFY_EMBEDDED_BROKER = FLOWVERIFY_REDIS_URL.startswith("unix:") and not environment.text(
-    "FLOWVERIFY_REDIS_URL"
-)
+FLOWVERIFY_EMBEDDED_BROKER = FLOWVERIFY_REDIS_URL.startswith("unix:") and not environment.text("FLOWVERIFY_REDIS_URL")
 FLOWVERIFY_BROKER_URL = environment.url("FLOWVERIFY_BROKER_URL", FLOWVERIFY_REDIS_URL, _BROKER_SCHEMES)
 
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {

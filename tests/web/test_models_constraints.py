@@ -34,7 +34,7 @@ def test_migrations_are_complete() -> None:
 )
 def test_a_verification_that_cannot_be(fields: dict[str, Any]) -> None:
     team = make_team(make_user())
-    shared = {"video": make_video(team), "classifier": make_classifier(team)}
+    shared: dict[str, Any] = {"video": make_video(team), "classifier": make_classifier(team)}
     with pytest.raises(IntegrityError), transaction.atomic():
         make_verification(team, **shared, **fields)
     assert make_verification(team, **shared).pk

@@ -113,4 +113,4 @@ def test_a_running_verification_and_a_used_video_stay() -> None:
     with pytest.raises(Conflict, match="verification uses"):
         deleting.delete_video(user, verification.video)
     verification.video.refresh_from_db()
-    assert verification.video.file.storage.exists(verification.video.file.name)
+    assert verification.video.file.read()

@@ -1,10 +1,12 @@
 """The worker's records: one worker at a time, bounds that never go back, and an end with a reason."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from tests.factories import make_team, make_user, make_verification
 from verification.engine.result import BoundPoint, Status
@@ -138,11 +140,13 @@ def test_events_are_numbered_and_cut(claimed: Verification) -> None:
 
 
 def test_a_checkpoint_replaces_the_one_before(
-    claimed: Verification, django_capture_on_commit_callbacks: object
+    claimed: Verification, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     assert recording.load_checkpoint(claimed) is None
-    recording.save_checkpoint(claimed, b"first")
-    recording.save_checkpoint(claimed, b"second")
+    with django_capture_on_commit_callbacks(execute=True):
+        recording.save_checkpoint(claimed, b"first")
+        recording.save_checkpoint(claimed, b"second")
+    assert len(files_of(claimed)) == 1
     again = Verification.objects.get(pk=claimed.pk)
     assert recording.load_checkpoint(again) == b"second"
 
@@ -184,7 +188,7 @@ def test_who_lost_the_lease_writes_nothing(claimed: Verification) -> None:
     expire(claimed)
     second = recording.claim(claimed.pk, "two")
     assert second is not None
-    writes = [
+    writes: list[Callable[[], object]] = [
         lambda: recording.renew(claimed),
         lambda: recording.record_start(claimed, 0, 0.9),
         lambda: recording.record_bound(claimed, point(1, 0.5, 1.0)),

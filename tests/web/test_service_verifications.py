@@ -118,7 +118,7 @@ def _refuse(*args: object, **kwargs: object) -> None:
 def test_what_waits_is_asked_for_again(broker: StubBroker) -> None:
     team = make_team(make_user())
     past, future = (timezone.now() + timedelta(seconds=seconds) for seconds in (-1, 60))
-    shared = {"video": make_video(team), "classifier": make_classifier(team)}
+    shared: dict[str, Any] = {"video": make_video(team), "classifier": make_classifier(team)}
     make_verification(team, **shared)
     make_verification(team, **shared, status="running", lease_owner="dead", lease_expires_at=past)
     make_verification(team, **shared, status="running", lease_owner="alive", lease_expires_at=future)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from pytest_django import Settings
@@ -102,7 +103,7 @@ def test_sqlite_waits_and_keeps_its_promises() -> None:
     assert pragmas == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 20_000}
 
 
-def ids(messages: list[checks.CheckMessage]) -> list[str | None]:
+def ids(messages: list[CheckMessage]) -> list[str | None]:
     return [message.id for message in messages]
 
 

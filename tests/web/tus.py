@@ -40,7 +40,7 @@ def give_up(client: Client, location: str) -> Any:
     return client.delete(location, headers={"Tus-Resumable": "1.0.0"})
 
 
-def upload(client: Client, path: Path, pieces: int = 3, **values: object) -> Any:
+def upload(client: Client, path: Path, pieces: int = 3, **values: Any) -> Any:
     """The whole file in pieces; returns the last answer."""
     content = path.read_bytes()
     location = begin(client, len(content), filename=path.name, **values)["Location"]

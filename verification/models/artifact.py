@@ -48,9 +48,7 @@ class Artifact(TeamOwned):
             models.UniqueConstraint(
                 fields=["verification", "kind"], condition=Q(flow__isnull=True), name="artifact_once"
             ),
-            models.CheckConstraint(
-                condition=Q(flow__isnull=True) | Q(flow__gte=1), name="artifact_flow_from_one"
-            ),
+            models.CheckConstraint(condition=Q(flow__isnull=True) | Q(flow__gte=1), name="artifact_flow_from_one"),
         ]
 
     def __str__(self) -> str:

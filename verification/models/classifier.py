@@ -26,9 +26,7 @@ class Classifier(TeamOwned):
     width = models.PositiveIntegerField()
     channels = models.CharField(max_length=3)
     sampling = models.CharField(max_length=20)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -36,9 +34,7 @@ class Classifier(TeamOwned):
         constraints = [
             models.UniqueConstraint(fields=["team", "sha256"], name="classifier_once_a_team"),
             models.CheckConstraint(condition=models.Q(frames__gte=2), name="classifier_sees_a_flow"),
-            models.CheckConstraint(
-                condition=models.Q(channels__in=["rgb", "bgr"]), name="classifier_channels_known"
-            ),
+            models.CheckConstraint(condition=models.Q(channels__in=["rgb", "bgr"]), name="classifier_channels_known"),
         ]
 
     def __str__(self) -> str:

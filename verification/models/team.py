@@ -44,9 +44,7 @@ class Membership(TeamOwned):
         ordering = ["created_at", "pk"]
         constraints = [
             models.UniqueConstraint(fields=["team", "user"], name="membership_once"),
-            models.CheckConstraint(
-                condition=models.Q(role__in=["owner", "member"]), name="membership_role_known"
-            ),
+            models.CheckConstraint(condition=models.Q(role__in=["owner", "member"]), name="membership_role_known"),
         ]
 
     def __str__(self) -> str:

@@ -46,9 +46,7 @@ class Verification(TeamOwned):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="verifications")
     name = models.CharField(max_length=200, blank=True)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -103,9 +101,7 @@ class Verification(TeamOwned):
                 condition=Q(upper__isnull=True) | Q(upper__gte=F("lower")), name="verification_lower_le_upper"
             ),
             models.CheckConstraint(condition=Q(elapsed__gte=0), name="verification_elapsed_not_negative"),
-            models.CheckConstraint(
-                condition=Q(norm__in=["l1", "l2", "linf"]), name="verification_norm_known"
-            ),
+            models.CheckConstraint(condition=Q(norm__in=["l1", "l2", "linf"]), name="verification_norm_known"),
             models.CheckConstraint(
                 condition=Q(
                     status__in=[

@@ -47,9 +47,7 @@ class TusView(APIView):
         """Refuse another version of the protocol before anything else happens."""
         super().initial(request, *args, **kwargs)
         if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != protocol.VERSION:
-            raise WrongVersion(
-                f"This server speaks tus {protocol.VERSION}; send it in the header Tus-Resumable."
-            )
+            raise WrongVersion(f"This server speaks tus {protocol.VERSION}; send it in the header Tus-Resumable.")
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """What this server can do."""
