@@ -14,6 +14,7 @@ from daphne import server as daphne_server
 from daphne.http_protocol import HTTPFactory, WebRequest
 
 from flowverify.supervisor.lifeline import hold
+from flowverify.supervisor.patience import PatientServer
 
 #: Seconds that a request or a socket may take to end when the server stops.
 CLOSE_SECONDS = 3
@@ -42,7 +43,7 @@ def main() -> None:
 
     # Daphne builds its factory by this name and offers no parameter for it.
     daphne_server.HTTPFactory = RawBodyFactory
-    daphne_server.Server(
+    PatientServer(
         application,
         endpoints=[f"fd:fileno={descriptor}"],
         request_buffer_size=BODY_BYTES,
