@@ -60,9 +60,7 @@ def start(home: Path, path: Path) -> ValkeyServer | None:
 
 
 def _launch(data: Path, path: Path) -> ValkeyServer:
-    server = ValkeyServer(
-        port=0, data_dir=data, config=dict(PERSISTENCE), persist=True, unix_socket_path=path
-    )
+    server = ValkeyServer(port=0, data_dir=data, config=dict(PERSISTENCE), persist=True, unix_socket_path=path)
     server.start(timeout=20.0)
     return server
 
@@ -72,7 +70,7 @@ def main() -> int:
     home, path = Path(sys.argv[1]), Path(sys.argv[2])
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    hold(home, "broker")
+    hold(home, "broker", after=("worker", "web"))
     server = start(home, path)
     missed = 0
     while not stop.wait(PING_SECONDS):

@@ -13,7 +13,7 @@ from pathlib import Path
 from django.core.management.base import CommandError
 
 #: Children of a supervisor that was killed need this long to notice and to stop by themselves.
-LEFTOVER_SECONDS = 15.0
+LEFTOVER_SECONDS = 25.0
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,31 @@ def lock_path(home: Path, name: str) -> Path:
 def take_lock(home: Path, name: str, address: str = "") -> int | None:
     """Hold the lock of `name` until this process ends. Returns its descriptor; None if another one holds it.
 
-    The kernel gives a lock back when its holder dies, however it dies: no stale files, no guessing by process
-    id.
+    The kernel gives a lock back when its holder dies, however it dies: no stale files, no guessing by number.
     """
-    path = lock_path(home, name)
+    descriptor = _try_lock(lock_path(home, name))
+    if descriptor is not None:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(asdict(Occupant(os.getpid(), address))).encode())
+    return descriptor
+
+
+def is_held(home: Path, name: str) -> bool:
+    """Whether a process plays that role at this moment."""
+    descriptor = _try_lock(lock_path(home, name))
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is None
+
+
+def _try_lock(path: Path) -> int | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(descriptor)
         return None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps(asdict(Occupant(os.getpid(), address))).encode())
     return descriptor
 
 
@@ -87,9 +99,8 @@ def clear_leftovers(home: Path) -> None:
     """
     deadline = time.monotonic() + LEFTOVER_SECONDS
     for name in ("worker", "web", "broker"):
-        while (descriptor := take_lock(home, name)) is None:
+        while is_held(home, name):
             if time.monotonic() > deadline and (other := occupant(home, name)) is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(other.process, signal.SIGKILL)
             time.sleep(0.1)
-        os.close(descriptor)

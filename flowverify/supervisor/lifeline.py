@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from flowverify.supervisor.home import take_lock
+from flowverify.supervisor.home import is_held, take_lock
 
 #: Environment variable with the number of the inherited descriptor; unset when a person starts the process.
 VARIABLE = "FLOWVERIFY_LIFELINE"
@@ -19,21 +19,26 @@ VARIABLE = "FLOWVERIFY_LIFELINE"
 GRACE_SECONDS = 10.0
 
 
-def hold(home: Path, name: str) -> None:
+def hold(home: Path, name: str, after: tuple[str, ...] = ()) -> None:
     """Mark this process as the child `name` of the server on `home` and stop when its supervisor ends.
 
-    Raises `SystemExit` when another process already plays that role for the same supervisor.
+    `after`: children that need this one while they stop; it waits for them. Raises `SystemExit` when another
+    process already plays that role.
     """
     value = os.environ.pop(VARIABLE, None)
     if value is None:
         return
     if take_lock(home, name) is None:
         raise SystemExit(f"another {name} already runs on {home}")
-    threading.Thread(target=_watch, args=(int(value),), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch, args=(int(value), home, after), name="lifeline", daemon=True).start()
 
 
-def _watch(descriptor: int) -> None:
+def _watch(descriptor: int, home: Path, after: tuple[str, ...]) -> None:
     os.read(descriptor, 1)
+    deadline = time.monotonic() + GRACE_SECONDS
+    for name in after:
+        while is_held(home, name) and time.monotonic() < deadline:
+            time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os._exit(1)

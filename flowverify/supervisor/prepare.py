@@ -39,9 +39,7 @@ def listen(port: int) -> socket.socket:
     except OverflowError as error:
         raise CommandError(f"{port} is not a port: choose one from 1 to 65535") from error
     except PermissionError as error:
-        raise CommandError(
-            f"port {port} needs administrator rights; choose one above 1023 with --port"
-        ) from error
+        raise CommandError(f"port {port} needs administrator rights; choose one above 1023 with --port") from error
     except OSError as error:
         raise CommandError(
             f"port {port} is in use by another program; choose another, for example --port {port % 65000 + 1}"

@@ -68,9 +68,7 @@ class Supervisor:
             if self.demo:
                 self.demo_start = prepare.start_demo(self.demo_log)
             if self._wait_until_ready():
-                self.say(
-                    f"FlowVerify is ready at {self.address} (Ctrl-C stops it; logs in {self.home / 'logs'})"
-                )
+                self.say(f"FlowVerify is ready at {self.address} (Ctrl-C stops it; logs in {self.home / 'logs'})")
                 self._look_after()
         finally:
             self._stop_children()

@@ -55,7 +55,7 @@ def resumed(server: RealServer, verification: str) -> None:
 
     def said() -> bool:
         events = server.api(f"verifications/{verification}/events/")["results"]
-        return any("checkpoint" in event["text"] for event in events)
+        return any(event["text"].startswith("Going on after") for event in events)
 
     wait_for(said, 60, "the run has gone on from its checkpoint")
 

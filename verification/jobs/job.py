@@ -118,7 +118,6 @@ def _verify(verification: Verification, specification: Specification, recorder: 
     """Run the engine from the checkpoint if there is one that it accepts."""
     checkpoint = recording.load_checkpoint(verification)
     if checkpoint is not None:
-        recorder.event("Going on from the checkpoint.")
         try:
             return verify(specification, recorder, checkpoint)
         except CheckpointError as error:

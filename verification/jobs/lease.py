@@ -77,9 +77,9 @@ class Lease:
 def expire_leases_of_the_dead() -> int:
     """End the leases of processes of this host that have died, instead of waiting until they run out."""
     host = f"{socket.gethostname()}:"
-    running = Verification.objects.filter(
-        status=Verification.Status.RUNNING, lease_owner__startswith=host
-    ).exclude(lease_owner=OWNER)
+    running = Verification.objects.filter(status=Verification.Status.RUNNING, lease_owner__startswith=host).exclude(
+        lease_owner=OWNER
+    )
     dead = [owner for owner in running.values_list("lease_owner", flat=True) if not _lives(owner)]
     return running.filter(lease_owner__in=dead).update(lease_expires_at=timezone.now())
 

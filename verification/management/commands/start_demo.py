@@ -8,9 +8,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
+from verification import demo
 from verification.models import Classifier, Team, Verification, Video
 
 DEMO = "Demo"
+WEIGHTS = Path(demo.__file__).with_name("camera_motion.safetensors")
 #: The example budget: long enough for both bounds to settle on a small machine.
 SECONDS = 120.0
 
@@ -36,6 +38,7 @@ class Command(BaseCommand):
 
     def _start(self, user: User) -> Verification:
         # The engine takes seconds to load; a second start of the server does not need it.
+        from verification.demo.footage import FootageError
         from verification.engine import EngineError
         from verification.services import teams, verifications
         from verification.services.errors import ServiceError
@@ -45,26 +48,21 @@ class Command(BaseCommand):
             team = owned or teams.create_team(user, DEMO)
             video, classifier = self._video(user, team), self._classifier(user, team)
             return verifications.create_verification(user, video, classifier, seconds=SECONDS, name=DEMO)
-        except (ServiceError, EngineError, OSError) as error:
+        except (ServiceError, EngineError, FootageError, OSError) as error:
             raise CommandError(str(error)) from error
 
     def _video(self, user: User, team: Team) -> Video:
         from verification.demo.clip import demo_video
-        from verification.demo.footage import fetch_footage
         from verification.services import videos
 
         if video := Video.objects.filter(team=team).order_by("created_at").first():
             return video
-        directory: Path = settings.FLOWVERIFY_HOME / "footage"
-        fetch_footage(directory)
-        path = demo_video(directory)
+        path = demo_video(settings.FLOWVERIFY_HOME / "footage")
         return videos.create_video(user, team, path, path.name)
 
     def _classifier(self, user: User, team: Team) -> Classifier:
-        from verification.demo import classifier_path
         from verification.services import classifiers
 
         if classifier := Classifier.objects.filter(team=team).order_by("created_at").first():
             return classifier
-        path = classifier_path()
-        return classifiers.create_classifier(user, team, path, path.name)
+        return classifiers.create_classifier(user, team, WEIGHTS, WEIGHTS.name)
