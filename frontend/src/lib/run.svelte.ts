@@ -73,7 +73,9 @@ export class Run implements Sink {
 
   private tick(): void {
     if (this.verification.status !== "running") return;
-    this.elapsed = this.verification.elapsed + (performance.now() - this.elapsedAt) / 1000;
+    const { elapsed, seconds } = this.verification;
+    // Never past the budget on this page's own account: a worker that died does no work.
+    this.elapsed = Math.min(elapsed + (performance.now() - this.elapsedAt) / 1000, Math.max(elapsed, seconds));
   }
 
   private set(verification: Verification): void {

@@ -1,0 +1,115 @@
+"""The main job, as a person does it: log in, upload, start, watch the bounds move, see the example, stop."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocket, expect
+
+from tests.factories import make_video_file
+from tests.server import ROOT, RealServer, wait_for
+
+CLASSIFIER = ROOT / "verification" / "demo" / "camera_motion.safetensors"
+SECONDS = 60_000
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A texture that moves to the right, larger and longer than the classifier takes."""
+    return make_video_file(tmp_path / "pan.avi", frames=24, size=(96, 128))
+
+
+def log_in(page: Page, server: RealServer) -> None:
+    page.goto(server.url + "/")
+    expect(page).to_have_url(re.compile("/login/"))
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(server.password)
+    page.get_by_role("button", name="Log in").click()
+    if page.url.endswith("/teams/"):  # the first person of a server without the demo has no team yet
+        page.get_by_label("Name").fill("Browser")
+        page.get_by_role("button", name="Create a team").click()
+
+
+def upload(page: Page, server: RealServer, kind: str, file: Path) -> None:
+    page.goto(f"{server.url}/{kind}s/")
+    page.set_input_files(f"#upload-{kind}", file)
+    expect(page.locator(f"#{kind}s")).to_contain_text(file.name)
+    expect(page.locator("[data-state=done]")).to_have_count(1)
+
+
+def start(page: Page, server: RealServer) -> str:
+    """Fill in the form; returns the id of the verification."""
+    page.goto(server.url + "/verifications/new/")
+    page.get_by_label("Budget, s").fill("300")
+    page.get_by_role("button", name="Start").click()
+    expect(page).to_have_url(re.compile(r"/verifications/[0-9a-f-]{36}/$"))
+    return page.url.rstrip("/").rpartition("/")[2]
+
+
+def points(page: Page) -> int:
+    """How many points the chart shows."""
+    return int(page.locator("[data-points]").get_attribute("data-points") or 0)
+
+
+def heard_points(messages: list[dict[str, Any]]) -> int:
+    """How many points came over the socket."""
+    return sum(len(message["points"]) for message in messages if message["type"] == "bounds")
+
+
+def listen(page: Page) -> list[dict[str, Any]]:
+    """Everything that the page's sockets receive from now on."""
+    messages: list[dict[str, Any]] = []
+
+    def opened(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda frame: messages.append(json.loads(frame)))
+
+    page.on("websocket", opened)
+    return messages
+
+
+def test_from_login_to_the_adversarial_picture(page: Page, server: RealServer, clip: Path) -> None:
+    messages = listen(page)
+    log_in(page, server)
+    upload(page, server, "video", clip)
+    upload(page, server, "classifier", CLASSIFIER)
+    verification = start(page, server)
+
+    # The chart moves, and what moves it comes over the socket.
+    expect(page.locator("[data-connection=live]")).to_be_visible()
+    page.wait_for_function("document.querySelector('[data-points]').dataset.points >= 2", timeout=SECONDS)
+    before, drawn = points(page), page.locator(".u-over").locator("..").screenshot()
+    page.wait_for_function(
+        "before => document.querySelector('[data-points]').dataset.points > before", arg=before, timeout=SECONDS
+    )
+    wait_for(lambda: page.locator(".u-over").locator("..").screenshot() != drawn, 10, "the chart looks different")
+    assert heard_points(messages) >= 1
+
+    # The example is there: its class, its size, and its picture, which is not the original one.
+    expect(page.locator("[data-figure=adversarial]")).to_contain_text("%", timeout=SECONDS)
+    expect(page.locator("[data-figure=upper]")).to_contain_text("px")
+    shown = page.get_by_alt_text(re.compile("^Perturbed flow"))
+    expect(shown).to_be_visible(timeout=SECONDS)
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=shown.element_handle())
+    original = page.get_by_alt_text(re.compile("^Original flow"))
+    assert shown.get_attribute("src") != original.get_attribute("src")
+
+    # A reload loses no point.
+    before = points(page)
+    page.reload()
+    page.wait_for_function(
+        "before => document.querySelector('[data-points]')?.dataset.points >= before", arg=before, timeout=SECONDS
+    )
+
+    # Cancel keeps the bounds; the page ends with exactly what the database holds.
+    page.get_by_role("button", name="Cancel, keep bounds").click()
+    expect(page.locator(".pill")).to_have_text("Cancelled", timeout=SECONDS)
+    recorded = server.bounds(verification)
+    assert len(recorded) >= before
+    expect(page.locator("[data-points]")).to_have_attribute("data-points", str(len(recorded)))
+    assert [point["number"] for point in recorded] == list(range(1, len(recorded) + 1))
+    assert float(page.locator("[data-figure=upper]").inner_text().split("px")[0]) >= recorded[-1]["upper"]
+
+    page.get_by_role("link", name="Report").click()
+    expect(page.get_by_role("heading", name="What is proven")).to_be_visible()
