@@ -1,0 +1,253 @@
+"""Small networks, regions and the referee that says whether bounds hold: shared by the soundness tests.
+
+The referee never trusts a bound rule. It evaluates the graph concretely in float64 on points of the region, random ones,
+extreme ones, and ones that an attack on the margins found, and reports by how much any value leaves its interval.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from verification.engine.bounds.linear import LinearBounds
+from verification.engine.bounds.pixels import PixelBall
+from verification.engine.bounds.region import Region
+from verification.engine.bounds.warp import FlowBall
+from verification.engine.network.export import export_graph
+from verification.engine.network.graph import Graph
+from verification.engine.perturbation import Norm, Space, build_space, impose
+from verification.engine.relaxation import Rounding
+
+LENGTH, HEIGHT, WIDTH = 4, 9, 10
+CPU = torch.device("cpu")
+#: Float64 evaluates the points themselves with this error, at most.
+TOLERANCE = {True: 1e-11, False: 1e-4}
+
+
+class Chain(nn.Module):
+    """(1, l, 3, h, w) with time and channels exchanged for 3D layers, the given layers, and a linear head to 3 logits."""
+
+    def __init__(self, *layers: nn.Module, per_frame: bool = False) -> None:
+        super().__init__()
+        self.layers, self.per_frame = nn.Sequential(*layers), per_frame
+        with torch.no_grad():
+            size = self._features(torch.rand(1, LENGTH, 3, HEIGHT, WIDTH)).shape[1]
+        self.head = nn.Linear(size, 3)
+
+    def _features(self, clip: Tensor) -> Tensor:
+        inner = clip.flatten(0, 1) if self.per_frame else clip.transpose(1, 2)
+        return self.layers(inner).reshape(1, -1)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.head(self._features(clip))
+
+
+class Recurrent(nn.Module):
+    """A strided convolution a frame, a recurrent layer, a linear head."""
+
+    def __init__(self, kind: type[nn.Module], **options: object) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 4, stride=3)
+        self.recurrent = kind(4 * 2 * 3, 5, batch_first=True, **options)
+        self.head = nn.LazyLinear(3)
+        with torch.no_grad():
+            self(torch.rand(1, LENGTH, 3, HEIGHT, WIDTH))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        frames = torch.relu(self.stem(clip.flatten(0, 1))).reshape(1, clip.shape[1], -1)
+        states, _ = self.recurrent(frames)
+        return self.head(states.mean(1))
+
+
+class Residual(nn.Module):
+    """Two branches with different windows that meet in a sum, a concatenation and a product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 1)
+        self.head = nn.Linear(8 * LENGTH, 3)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.flatten(0, 1)
+        a, b = torch.relu(self.wide(x)), self.narrow(x)
+        both = torch.cat([a - b, torch.sigmoid(a) * b], 1)
+        return self.head(torch.tanh(both).mean((2, 3)).reshape(1, -1))
+
+
+class Layout(nn.Module):
+    """Begins with slicing and exchanging channels, pads, selects frames, and normalises, as input compilation does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, stride=2), nn.Linear(4 * 5 * 5, 3)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        swapped = torch.cat([clip[:, :, 2:3], clip[:, :, 1:2], clip[:, :, 0:1]], 2)
+        x = (swapped[:, 1:] - 0.4) / 0.3
+        x = x[:, 0] + 2 * x[:, -1] - x.select(1, 1).flip(-1)
+        return self.head(torch.relu(self.conv(nn.functional.pad(x, (1, 1, 1, 1)))).flatten(1))
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "conv3d": lambda: Chain(
+        nn.Conv3d(3, 4, (2, 3, 3), stride=(1, 2, 2), padding=(1, 1, 1)), nn.ReLU(), nn.Conv3d(4, 3, 2)
+    ),
+    "conv2d deep": lambda: Chain(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, stride=2, dilation=2, padding=2),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.ReLU(),
+        per_frame=True,
+    ),
+    "batch norm and average": lambda: Chain(
+        nn.Conv3d(3, 4, 3, padding=1), nn.BatchNorm3d(4), nn.Tanh(), nn.AvgPool3d(2), nn.Conv3d(4, 4, 2), nn.Sigmoid()
+    ),
+    "max pool": lambda: Chain(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.Conv2d(4, 4, 2),
+        nn.MaxPool2d(2),
+        per_frame=True,
+    ),
+    "max pool 3d": lambda: Chain(nn.Conv3d(3, 4, 2), nn.MaxPool3d(2), nn.ReLU(), nn.AdaptiveAvgPool3d(1)),
+    "lstm": lambda: Recurrent(nn.LSTM),
+    "lstm, stacked and bidirectional": lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True),
+    "gru": lambda: Recurrent(nn.GRU),
+    "rnn": lambda: Recurrent(nn.RNN),
+    "residual": Residual,
+    "layout": Layout,
+}
+
+
+def make_network(name: str, seed: int, gain: float = 1.5) -> nn.Module:
+    """A random network; its weights are enlarged by `gain`, so that activations leave their linear parts."""
+    torch.manual_seed(seed)
+    module = NETWORKS[name]().eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(gain)
+        for buffer_name, buffer in module.named_buffers():
+            if buffer_name.endswith(("running_mean", "running_var")):
+                buffer.copy_(torch.rand_like(buffer) * 0.5 + 0.2)
+    return module
+
+
+def make_graph(name: str, seed: int, gain: float = 1.5) -> Graph:
+    return export_graph(make_network(name, seed, gain), (1, LENGTH, 3, HEIGHT, WIDTH))
+
+
+def make_frames(seed: int) -> Tensor:
+    """(l, 3, h, w): smooth random pictures with some hard edges."""
+    generator = torch.Generator().manual_seed(seed)
+    rough = torch.rand((LENGTH, 3, HEIGHT + 2, WIDTH + 2), generator=generator)
+    smooth = nn.functional.avg_pool2d(rough, 3, 1)
+    return torch.where(torch.rand(smooth.shape, generator=generator) < 0.1, smooth.round(), smooth)
+
+
+@dataclass(frozen=True)
+class Points:
+    """How to draw members of a region: `shape` of the coordinates, their norm, and the clip that they make."""
+
+    shape: tuple[int, ...]
+    norm_of: Callable[[Tensor], Tensor]
+    clip_of: Callable[[Tensor], Tensor]
+    radius: float
+
+    def draw(self, count: int, seed: int) -> list[Tensor]:
+        """Coordinates on the boundary: dense, signs only, and sparse ones, in turn; the centre last."""
+        generator = torch.Generator().manual_seed(seed)
+        drawn = []
+        for number in range(count):
+            a = torch.randn(self.shape, generator=generator, dtype=torch.float64)
+            if number % 3 == 1:
+                a = a.sign()
+            elif number % 3 == 2:
+                keep = torch.rand(self.shape, generator=generator) < 3 / a.numel()
+                keep.view(-1)[int(torch.randint(a.numel(), (), generator=generator))] = True
+                a = a * keep
+            drawn.append(self.onto(a))
+        return [*drawn, torch.zeros(self.shape, dtype=torch.float64)]
+
+    def onto(self, a: Tensor) -> Tensor:
+        """`a` scaled to the boundary, a hair inside."""
+        return a / self.norm_of(a) * self.radius * (1 - 1e-12)
+
+
+def flow_region(
+    frames: Tensor, kind: str, norm: Norm, radius: float, rounding: Rounding, flows: tuple[int, ...] | None = None
+) -> tuple[Region, Points]:
+    """The ball of a flow space (`dense`, `translation`) or of `pixels`, with its points."""
+    if kind == "pixels":
+        ball = PixelBall(frames.unsqueeze(0), radius, norm, rounding)
+        return ball, Points(tuple(frames.shape), norm.of, lambda a: frames.double() + a, radius)
+    space: Space = build_space(kind, LENGTH, HEIGHT, WIDTH, flows)
+    points = Points(
+        space.shape, lambda a: space.norm(a, norm), lambda a: impose(frames.double(), space.lift(a)), radius
+    )
+    return FlowBall(frames, space, norm, radius, rounding), points
+
+
+def radius_for(kind: str, norm: Norm, size: float) -> float:
+    """A radius of comparable effect in every norm and space; `size` about 1 keeps displacements around half a pixel."""
+    base = {Norm.L1: 2.0, Norm.L2: 0.6, Norm.LINF: 0.1}[norm]
+    if kind == "pixels":
+        return base * size * 0.3
+    stretch = {Norm.L1: HEIGHT * WIDTH, Norm.L2: (HEIGHT * WIDTH) ** 0.5, Norm.LINF: 2.0}[norm]
+    return base * size * (stretch if kind == "translation" else 1.0)
+
+
+def bounds_of(graph: Graph, region: Region, memory: int = 1 << 21) -> LinearBounds:
+    with torch.no_grad():
+        return LinearBounds(graph.cast(region.rounding.dtype, CPU), region, memory=memory)
+
+
+def concrete_values(graph: Graph, clip: Tensor) -> list[Tensor]:
+    """Every value of the graph on one clip (l, 3, h, w), float64."""
+    values = [clip.unsqueeze(0)]
+    for node in graph.nodes:
+        values.append(node.operation.concrete(*(values[i] for i in node.inputs)))
+    return values
+
+
+def attacked(graph: Graph, points: Points, label: int, seed: int, steps: int = 12) -> list[Tensor]:
+    """Points that descend each margin: normalised gradient steps projected back onto the boundary."""
+    found = []
+    starts = points.draw(2, seed)
+    for other in range(graph.output_shape[1]):
+        if other == label:
+            continue
+        a = starts[other % 2].clone()
+        for step in range(steps):
+            a = a.requires_grad_()
+            logits = graph(points.clip_of(a).unsqueeze(0))[0]
+            (gradient,) = torch.autograd.grad(logits[label] - logits[other], a)
+            length = points.norm_of(gradient)
+            if float(length) == 0.0:
+                a = a.detach()
+                break
+            a = points.onto((a - gradient / length * points.radius * (1.5 / (step + 1))).detach())
+        found.append(a)
+    return found
+
+
+def worst_violation(graph: Graph, region: Region, points: Points, seed: int, count: int = 30) -> float:
+    """How far any value of any point leaves its interval, or any margin its lower bound; at most 0 if all holds."""
+    linear = bounds_of(graph, region)
+    worst = -float("inf")
+    with torch.no_grad():
+        margins = {label: linear.margins(label).double() for label in range(graph.output_shape[1])}
+    attacks = [a for label in margins for a in attacked(graph, points, label, seed)]
+    with torch.no_grad():
+        for a in [*points.draw(count, seed), *attacks]:
+            values = concrete_values(graph, points.clip_of(a))
+            for box, value in zip(linear.boxes, values, strict=True):
+                worst = max(worst, float((box.lower.double() - value).max()), float((value - box.upper.double()).max()))
+            logits = values[-1][0]
+            for label, lower in margins.items():
+                others = torch.cat([logits[:label], logits[label + 1 :]])
+                worst = max(worst, float((lower - (logits[label] - others)).max()))
+    return worst

@@ -1,0 +1,86 @@
+"""No value of any point of a region leaves its bound: every operation, every space, every norm, both arithmetics."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.engine.bounding import (
+    NETWORKS,
+    TOLERANCE,
+    bounds_of,
+    flow_region,
+    make_frames,
+    make_graph,
+    radius_for,
+    worst_violation,
+)
+from verification.engine.perturbation import Norm
+from verification.engine.relaxation import Rounding
+
+KINDS = ["dense", "translation", "pixels"]
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_every_operation_is_bounded_in_every_norm(name: str, norm: Norm) -> None:
+    graph, frames = make_graph(name, seed=3), make_frames(seed=5)
+    for kind in KINDS:
+        region, points = flow_region(frames, kind, norm, radius_for(kind, norm, 1.0), Rounding(rigorous=True))
+        assert worst_violation(graph, region, points, seed=7, count=12) <= TOLERANCE[True], kind
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(
+    name=st.sampled_from(list(NETWORKS)),
+    kind=st.sampled_from(KINDS),
+    norm=st.sampled_from(list(Norm)),
+    size=st.floats(0.02, 12.0),
+    flows=st.sampled_from([None, (1,), (2,), (1, 3)]),
+    rigorous=st.booleans(),
+    seed=st.integers(0, 10_000),
+)
+def test_random_networks_and_regions(
+    name: str, kind: str, norm: Norm, size: float, flows: tuple[int, ...] | None, rigorous: bool, seed: int
+) -> None:
+    graph, frames = make_graph(name, seed), make_frames(seed + 1)
+    region, points = flow_region(frames, kind, norm, radius_for(kind, norm, size), Rounding(rigorous), flows)
+    scale = 1 + max(abs(float(v)) for v in graph(frames.double().unsqueeze(0))[0])
+    assert worst_violation(graph, region, points, seed, count=9) <= TOLERANCE[rigorous] * scale
+
+
+def test_float64_and_float32_agree() -> None:
+    graph, frames = make_graph("conv3d", 1), make_frames(2)
+    results = []
+    for rigorous in (True, False):
+        region, _ = flow_region(frames, "dense", Norm.L2, 0.3, Rounding(rigorous))
+        results.append(bounds_of(graph, region).margins(0).double())
+    assert torch.allclose(*results, atol=1e-4)
+    assert (results[0] <= results[1] + 1e-4).all()
+
+
+def test_bounds_do_not_depend_on_the_size_of_batches() -> None:
+    graph, frames = make_graph("conv2d deep", 1), make_frames(2)
+    region, _ = flow_region(frames, "dense", Norm.LINF, 0.1, Rounding(rigorous=True))
+    whole, pieces = bounds_of(graph, region), bounds_of(graph, region, memory=2000)
+    assert torch.allclose(whole.margins(1), pieces.margins(1), rtol=1e-9, atol=1e-12)
+
+
+def test_a_larger_ball_never_has_better_bounds_at_the_end() -> None:
+    graph, frames = make_graph("lstm", 4), make_frames(2)
+    margins = []
+    for radius in (0.0, 0.05, 0.2, 0.8):
+        region, _ = flow_region(frames, "dense", Norm.L2, radius, Rounding(rigorous=True))
+        margins.append(bounds_of(graph, region).margins(0))
+    for small, large in itertools.pairwise(margins):
+        assert (large <= small + 1e-9).all()
+
+
+def test_bounds_are_exact_at_radius_zero() -> None:
+    graph, frames = make_graph("lstm", 4), make_frames(2)
+    region, _ = flow_region(frames, "dense", Norm.L2, 0.0, Rounding(rigorous=True))
+    logits = graph(frames.double().unsqueeze(0))[0]
+    expected = logits[0] - logits[1:]
+    assert torch.allclose(bounds_of(graph, region).margins(0), expected, atol=1e-9)
