@@ -1,0 +1,240 @@
+"""The anytime loop: slices of the search for adversarial examples and of the proof take turns until the budget is spent.
+
+An upper bound helps the proof to choose its radii, so the search begins; then both get their shares of the time. One is
+never slowed by the other once that has finished.
+"""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from verification.engine.bounds.problem import Problem
+from verification.engine.checkpoint import Checkpoint, fingerprint
+from verification.engine.errors import Stopped
+from verification.engine.flow import build_extractor
+from verification.engine.game.root import RootSearch
+from verification.engine.ledger import Ledger
+from verification.engine.observer import Observer
+from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
+from verification.engine.search import MinimumNormSearch, confirm
+from verification.engine.specification import Specification
+
+_SEARCH_SHARE = 0.35  # of the time, while both are at work
+_HEAD_START = (3.0, 0.15)  # the search goes first for at most that many seconds, and that share of the budget
+_SLICE_SECONDS = 0.5
+_SLICE = 16  # gradient evaluations of a search slice when rounds are counted
+_ASK_SECONDS = 0.2  # between two questions whether to stop
+_CHECKPOINT_SECONDS = 2.0
+
+
+def verify(specification: Specification, observer: Observer | None = None, checkpoint: bytes | None = None) -> Result:
+    """Bound the maximum safe radius of the clip from both sides until the budget is spent (engine contract, section 4).
+
+    Goes on from `checkpoint`, as the observer received it, whose time counts towards the budget; the observer is then
+    told new points only. Raises ClassifierError, UnsupportedOperation, SpecificationError or CheckpointError; when the
+    observer asks to stop, the bounds found so far are the result.
+    """
+    observer = observer or Observer()
+    question = fingerprint(specification)
+    earlier = None if checkpoint is None else Checkpoint.from_bytes(checkpoint, question)
+    return _Run(specification, observer, question, earlier).result()
+
+
+@dataclass
+class _Clock:
+    """Seconds of work, over all runs of the same question."""
+
+    before: float
+    began: float
+
+    @property
+    def now(self) -> float:
+        return self.before + time.monotonic() - self.began
+
+
+class _Run:
+    """One call of `verify`: the question, both searches, and what is known so far."""
+
+    def __init__(
+        self, specification: Specification, observer: Observer, question: str, earlier: Checkpoint | None
+    ) -> None:
+        self.specification, self.observer, self.question = specification, observer, question
+        self.clock = _Clock(earlier.elapsed if earlier else 0.0, time.monotonic())
+        self.rounds = earlier.rounds if earlier else 0
+        self.stopped = False
+        self._asked = self._saved = time.monotonic()
+        self._unsaved = False
+        self._spent = {"search": 0.0, "proof": 0.0}
+        self._evaluations = _SLICE
+        self._prepare(earlier)
+
+    def _prepare(self, earlier: Checkpoint | None) -> None:
+        specification, observer = self.specification, self.observer
+        self.problem = Problem.build(specification)
+        with torch.no_grad():
+            logits = self.problem.logits_of(self.problem.frames.double())
+        self.confidence = float(logits.softmax(0)[self.problem.label])
+        observer.started(self.problem.label, self.confidence)
+        self.extractor = build_extractor(specification.extractor)
+        self.flow = self.extractor.extract(specification.clip.frames)
+        self.search = MinimumNormSearch(self.problem, specification.radius, specification.seed)
+        self.root = RootSearch(self.problem, specification.radius)
+        self.adversarial: AdversarialExample | None = None
+        self.found: torch.Tensor | None = None
+        self.ledger = Ledger(earlier.history if earlier else ())
+        if earlier is None:
+            observer.bounds(self.ledger.last)
+        else:
+            self._restore(earlier)
+
+    def _restore(self, earlier: Checkpoint) -> None:
+        self.search.restore(earlier.search, earlier.tensors)
+        self.root.restore(earlier.root)
+        if "found" in earlier.tensors:
+            # Confirmed again rather than believed: the clip and its evaluation are not in the checkpoint.
+            self.found = earlier.tensors["found"].to(self.problem.frames.device)
+            confirmed = confirm(self.problem, self.found, self.flow, self.extractor, self.specification.radius)
+            self.adversarial = confirmed[0] if confirmed else None
+
+    def result(self) -> Result:
+        """Work until there is a reason to end."""
+        self._say_what_is_known()
+        status = self._status()
+        while status is None:
+            try:
+                self._check()
+                self._round()
+            except Stopped:
+                pass  # the status tells why
+            status = self._status()
+        self._save(force=True)
+        last = self.ledger.last
+        return Result(
+            label=self.problem.label,
+            confidence=self.confidence,
+            lower=last.lower,
+            lower_guarantee=Guarantee.SOUND,
+            upper=last.upper,
+            adversarial=self.adversarial,
+            status=status,
+            seconds=self.clock.now,
+            history=self.ledger.history,
+        )
+
+    def _say_what_is_known(self) -> None:
+        name = self.specification.classifier.labels[self.problem.label]
+        if self.rounds:
+            self.observer.event(f"Going on after {self.clock.before:.0f} s.")
+        else:
+            self.observer.event(f"The clip is classified as {name} with {self.confidence:.1%} confidence.")
+
+    def _status(self) -> Status | None:
+        """Why to end now, or None to go on."""
+        lower, upper, budget = self.ledger.lower, self.ledger.upper, self.specification.budget
+        radius = self.specification.radius
+        if radius is not None and lower >= radius:
+            return Status.CERTIFIED
+        if upper is not None and lower >= (1 - budget.tolerance) * upper:
+            return Status.CONVERGED
+        if self.stopped:
+            return Status.STOPPED
+        spent = budget.rounds is not None and self.rounds >= budget.rounds
+        return Status.EXHAUSTED if spent or self.clock.now >= budget.seconds else None
+
+    def _check(self) -> None:
+        """Called often by everything that takes long. Raises Stopped when the run shall end."""
+        now = time.monotonic()
+        if now - self._asked >= _ASK_SECONDS:
+            self._asked = now
+            self.stopped = self.stopped or self.observer.should_stop()
+        if self.stopped or self.clock.now >= self.specification.budget.seconds:
+            raise Stopped
+
+    def _round(self) -> None:
+        """One slice of whichever is due."""
+        name, work = ("search", self._search) if self._search_is_due() else ("proof", self._prove)
+        began = time.monotonic()
+        try:
+            work()
+        finally:
+            self._spent[name] += time.monotonic() - began
+        self.rounds += 1
+        self._save()
+
+    def _search_is_due(self) -> bool:
+        if self.root.finished:
+            return True
+        if self.specification.budget.rounds is not None:
+            return self.rounds % 2 == 0  # the clock has no say where runs shall be repeatable
+        search, proof = self._spent["search"], self._spent["proof"]
+        seconds, share = _HEAD_START
+        if self.ledger.upper is None and search < min(seconds, share * self.specification.budget.seconds):
+            return True
+        return search <= _SEARCH_SHARE * (search + proof)
+
+    def _search(self) -> None:
+        began = time.monotonic()
+        candidate = self.search.step(self._check, self._evaluations)
+        self._pace(time.monotonic() - began)
+        if candidate is None or (self.ledger.upper is not None and candidate.norm >= self.ledger.upper):
+            return
+        confirmed = confirm(self.problem, candidate.a, self.flow, self.extractor, self.specification.radius)
+        if confirmed is None:
+            return
+        example, a = confirmed
+        first = self.ledger.upper is None
+        point = self.ledger.find(example.distances[self.specification.norm], self.clock.now)
+        if point is not None:
+            self.adversarial, self.found = example, a
+            self._tell(point)
+            self.observer.adversarial(example)
+            if first:
+                self.observer.event(f"First adversarial example: {self._name(example.label)}, {point.upper:.4g} away.")
+
+    def _pace(self, took: float) -> None:
+        """Fit the next slice into its time; with counted rounds every slice is the same."""
+        if self.specification.budget.rounds is None and took > 0:
+            fitting = self._evaluations * _SLICE_SECONDS / took
+            self._evaluations = max(1, min(round(fitting), 4 * self._evaluations, 512))
+
+    def _prove(self) -> None:
+        proven = self.root.step(self.ledger.upper, self._check)
+        if proven is None:
+            if self.root.finished:
+                self.observer.event("The proof has reached its largest radius; the search has the rest of the time.")
+            return
+        first = self.ledger.lower == 0
+        point = self.ledger.prove(proven, self.clock.now)
+        if point is not None:
+            self._tell(point)
+            if first:
+                self.observer.event(f"First proof: no change of the flow up to {point.lower:.4g} alters the class.")
+
+    def _tell(self, point: BoundPoint) -> None:
+        self._unsaved = True
+        self.observer.bounds(point)
+
+    def _name(self, label: int) -> str:
+        return self.specification.classifier.labels[label]
+
+    def _save(self, force: bool = False) -> None:
+        """Give the observer a checkpoint after news, but not too often; always at the end."""
+        now = time.monotonic()
+        if not force and not (self._unsaved and now - self._saved >= _CHECKPOINT_SECONDS):
+            return
+        self._saved, self._unsaved = now, False
+        search, tensors = self.search.state()
+        if self.found is not None:
+            tensors["found"] = self.found
+        self.observer.checkpoint(
+            Checkpoint(
+                fingerprint=self.question,
+                elapsed=self.clock.now,
+                rounds=self.rounds,
+                history=self.ledger.history,
+                search=search,
+                root=self.root.state(),
+                tensors=tensors,
+            ).to_bytes()
+        )
