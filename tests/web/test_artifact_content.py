@@ -83,7 +83,7 @@ def stored() -> Stored:
     return _store(CONTENT)
 
 
-async def test_the_whole_file(stored):
+async def test_the_whole_file(stored: Stored) -> None:
     answer = await send(stored.address, cookie=stored.cookie)
     assert (answer.status, answer.body) == (200, CONTENT)
     assert answer.headers["Content-Length"] == "100"
@@ -103,7 +103,7 @@ async def test_the_whole_file(stored):
         ("bytes=99-99", slice(99, 100), "bytes 99-99/100"),
     ],
 )
-async def test_one_range(stored, asked, part, span):
+async def test_one_range(stored: Stored, asked: str, part: slice, span: str) -> None:
     answer = await send(stored.address, cookie=stored.cookie, Range=asked)
     assert (answer.status, answer.body) == (206, CONTENT[part])
     assert answer.headers["Content-Range"] == span
@@ -111,19 +111,19 @@ async def test_one_range(stored, asked, part, span):
 
 
 @pytest.mark.parametrize("asked", ["bytes=100-", "bytes=500-600", "bytes=-0"])
-async def test_a_range_behind_the_end_cannot_be_satisfied(stored, asked):
+async def test_a_range_behind_the_end_cannot_be_satisfied(stored: Stored, asked: str) -> None:
     answer = await send(stored.address, cookie=stored.cookie, Range=asked)
     assert (answer.status, answer.body) == (416, b"")
     assert answer.headers["Content-Range"] == "bytes */100"
 
 
 @pytest.mark.parametrize("asked", ["bytes=", "bytes=-", "bytes=9-3", "bytes=a-b", "items=0-3", "bytes=0-1,5-6"])
-async def test_a_range_that_is_not_understood_is_ignored(stored, asked):
+async def test_a_range_that_is_not_understood_is_ignored(stored: Stored, asked: str) -> None:
     answer = await send(stored.address, cookie=stored.cookie, Range=asked)
     assert (answer.status, answer.body) == (200, CONTENT)
 
 
-async def test_a_download_goes_on_only_if_the_file_is_still_the_same(stored):
+async def test_a_download_goes_on_only_if_the_file_is_still_the_same(stored: Stored) -> None:
     etag = (await send(stored.address, cookie=stored.cookie)).headers["Etag"]
     same = await send(stored.address, cookie=stored.cookie, Range="bytes=10-19", If_Range=etag)
     assert (same.status, same.body) == (206, CONTENT[10:20])
@@ -132,7 +132,7 @@ async def test_a_download_goes_on_only_if_the_file_is_still_the_same(stored):
         assert (changed.status, changed.body) == (200, CONTENT)
 
 
-async def test_what_the_browser_has_is_not_sent_again(stored):
+async def test_what_the_browser_has_is_not_sent_again(stored: Stored) -> None:
     etag = (await send(stored.address, cookie=stored.cookie)).headers["Etag"]
     for tags in (etag, f'"old", {etag}', f"W/{etag}", "*"):
         answer = await send(stored.address, cookie=stored.cookie, If_None_Match=tags)
@@ -142,24 +142,24 @@ async def test_what_the_browser_has_is_not_sent_again(stored):
     assert (answer.status, answer.body) == (200, CONTENT)
 
 
-async def test_head_says_the_same_without_a_body(stored):
+async def test_head_says_the_same_without_a_body(stored: Stored) -> None:
     whole = await send(stored.address, "HEAD", stored.cookie)
     assert (whole.status, whole.body, whole.headers["Content-Length"]) == (200, b"", "100")
     part = await send(stored.address, "HEAD", stored.cookie, Range="bytes=0-9")
     assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"", "bytes 0-9/100")
 
 
-async def test_the_wish_for_another_type_does_not_matter(stored):
+async def test_the_wish_for_another_type_does_not_matter(stored: Stored) -> None:
     answer = await send(stored.address, cookie=stored.cookie, Accept="image/avif")
     assert answer.status == 200
 
 
-async def test_pictures_are_shown_and_data_is_saved_under_its_name(stored):
+async def test_pictures_are_shown_and_data_is_saved_under_its_name(stored: Stored) -> None:
     answer = await send(stored.address, cookie=stored.cookie)
     assert answer.headers["Content-Disposition"] == 'inline; filename="adversarial-flows.png"'
 
 
-async def test_a_large_file_travels_in_pieces():
+async def test_a_large_file_travels_in_pieces() -> None:
     content = bytes(3 * CHUNK_BYTES + 17)
     stored = await sync_to_async(_store)(content)
     answer = await send(stored.address, cookie=stored.cookie)
@@ -170,35 +170,35 @@ async def test_a_large_file_travels_in_pieces():
     assert max(part.pieces) <= CHUNK_BYTES
 
 
-async def test_several_readers_at_once(stored):
+async def test_several_readers_at_once(stored: Stored) -> None:
     answers = await asyncio.gather(
         *(send(stored.address, cookie=stored.cookie, Range=f"bytes={n}-{n}") for n in range(10))
     )
     assert b"".join(answer.body for answer in answers) == CONTENT[:10]
 
 
-async def test_a_token_opens_it_too(stored):
+async def test_a_token_opens_it_too(stored: Stored) -> None:
     _, plain = await sync_to_async(create_token)(stored.user, "laptop")
     answer = await send(stored.address, Authorization=f"Bearer {plain}", Range="bytes=0-0")
     assert (answer.status, answer.body) == (206, CONTENT[:1])
 
 
-async def test_a_visitor_gets_nothing(stored):
+async def test_a_visitor_gets_nothing(stored: Stored) -> None:
     answer = await send(stored.address, Range="bytes=0-9")
     assert answer.status == 401
     assert b"credentials" in answer.body
 
 
-async def test_a_file_that_is_gone_is_not_found(stored):
+async def test_a_file_that_is_gone_is_not_found(stored: Stored) -> None:
     def remove() -> None:
         artifact = Artifact.objects.get(kind=Artifact.Kind.ADVERSARIAL_FLOWS)
-        artifact.file.storage.delete(artifact.file.name)
+        artifact.file.storage.delete(str(artifact.file.name))
 
     await sync_to_async(remove)()
     assert (await send(stored.address, cookie=stored.cookie)).status == 404
 
 
-def test_a_synchronous_server_streams_as_well(stored):
+def test_a_synchronous_server_streams_as_well(stored: Stored) -> None:
     client = Client(headers={"cookie": stored.cookie})
     response = client.get(stored.address, headers={"range": "bytes=10-19"})
     assert (response.status_code, b"".join(response)) == (206, CONTENT[10:20])

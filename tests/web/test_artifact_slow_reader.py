@@ -82,14 +82,14 @@ def settled(port: int) -> int:
     return now
 
 
-def test_a_reader_that_does_not_read_stops_the_sending(port):
+def test_a_reader_that_does_not_read_stops_the_sending(port: int) -> None:
     reader = ask(port, "/file")
     begin = reader.recv(1024)
     assert 0 < settled(port) < TOTAL / 4
     assert (begin + read_all(reader)).count(0) == TOTAL
 
 
-def test_a_reader_that_leaves_does_not_hold_up_others(port):
+def test_a_reader_that_leaves_does_not_hold_up_others(port: int) -> None:
     reader = ask(port, "/file")
     assert reader.recv(1024)
     assert settled(port) < TOTAL / 4

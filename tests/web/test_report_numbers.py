@@ -12,17 +12,17 @@ SIZES = st.floats(min_value=1e-12, max_value=1e9, allow_nan=False)
 
 
 @given(SIZES)
-def test_what_is_printed_as_proven_is_proven(value):
+def test_what_is_printed_as_proven_is_proven(value: float) -> None:
     assert Decimal(lower_bound(value)) <= Decimal(repr(value))
 
 
 @given(SIZES)
-def test_what_is_printed_as_found_is_not_smaller_than_the_example(value):
+def test_what_is_printed_as_found_is_not_smaller_than_the_example(value: float) -> None:
     assert Decimal(upper_bound(value)) >= Decimal(repr(value))
 
 
 @given(SIZES)
-def test_rounding_moves_a_number_by_less_than_a_thousandth(value):
+def test_rounding_moves_a_number_by_less_than_a_thousandth(value: float) -> None:
     assert Decimal(upper_bound(value)) - Decimal(lower_bound(value)) <= Decimal(repr(value)) / 999
 
 
@@ -38,7 +38,7 @@ def test_rounding_moves_a_number_by_less_than_a_thousandth(value):
         (3.00001e-9, "3e-9", "3.001e-9"),
     ],
 )
-def test_examples(value, lower, upper):
+def test_examples(value: float, lower: str, upper: str) -> None:
     assert (lower_bound(value), upper_bound(value)) == (lower, upper)
 
 
@@ -46,7 +46,7 @@ def test_examples(value, lower, upper):
     ("share", "text"),
     [(1.0, "100 %"), (0.999999, "99.99 %"), (0.5, "50 %"), (0.12345, "12.34 %"), (0.0, "0 %")],
 )
-def test_only_certainty_is_a_hundred_percent(share, text):
+def test_only_certainty_is_a_hundred_percent(share: float, text: str) -> None:
     assert percent(share) == text
 
 
@@ -61,9 +61,9 @@ def test_only_certainty_is_a_hundred_percent(share, text):
         (7500, "2 h 5 min"),
     ],
 )
-def test_durations_read_like_speech(seconds, text):
+def test_durations_read_like_speech(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_plain_numbers_are_rounded_to_the_nearest():
+def test_plain_numbers_are_rounded_to_the_nearest() -> None:
     assert plain(0.123456) == "0.1235"

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -33,7 +35,14 @@ def page(client: Client, verification: Verification) -> str:
     return unescape(response.content.decode())
 
 
-def test_it_states_what_is_proven_and_what_was_found(client, team):
+def chart(html: str) -> list[dict[str, Any]]:
+    """The points that the page gives to the chart."""
+    (properties,) = re.findall(r'data-island="report" data-props="([^"]*)"', html)
+    points: list[dict[str, Any]] = json.loads(unescape(properties))["points"]
+    return points
+
+
+def test_it_states_what_is_proven_and_what_was_found(client: Client, team: Team) -> None:
     text = page(client, make_ended(team))
     assert "Every manipulation of the optical flow whose L2 size is at most 0.25 px leaves the class" in text
     assert "A manipulation of size 2 px changes the class to “right” (confidence 60 %)" in text
@@ -62,34 +71,33 @@ def test_it_states_what_is_proven_and_what_was_found(client, team):
         (make_ended, {"lower_guarantee": "conditional"}, "this is not a proof"),
     ],
 )
-def test_every_state_has_its_words(client, team, make, fields, words):
+def test_every_state_has_its_words(
+    client: Client, team: Team, make: Callable[..., Any], fields: dict[str, Any], words: str
+) -> None:
     assert words in page(client, make(team, **fields))
 
 
-def test_an_estimate_is_nowhere_called_sound(client, team):
+def test_an_estimate_is_nowhere_called_sound(client: Client, team: Team) -> None:
     text = page(client, make_ended(team, lower_guarantee="conditional"))
     assert "This is a proof" not in text
     assert "Proven safe" not in text
     assert '<span class="tag tag-proven">sound</span>' not in text
 
 
-def test_the_chart_gets_the_recorded_points(client, team):
+def test_the_chart_gets_the_recorded_points(client: Client, team: Team) -> None:
     html = client.get(f"/verifications/{make_ended(team).pk}/report/").content.decode()
-    properties = re.search(r'data-island="report" data-props="([^"]*)"', html)
-    assert properties is not None
-    points = json.loads(unescape(properties[1]))["points"]
-    assert [(point["number"], point["lower"], point["upper"]) for point in points] == [
+    assert [(point["number"], point["lower"], point["upper"]) for point in chart(html)] == [
         (1, 0.0, 4.0),
         (2, 0.25, 4.0),
         (3, 0.25, 2.0),
     ]
 
 
-def test_a_long_history_is_condensed_but_keeps_its_turning_points(client, team):
+def test_a_long_history_is_condensed_but_keeps_its_turning_points(client: Client, team: Team) -> None:
     verification = make_ended(team)
     add_bounds(verification, [(float(n), 0.25 + n * 1e-6, 2.0 - n * 1e-6) for n in range(4, 5000)])
     html = client.get(f"/verifications/{verification.pk}/report/").content.decode()
-    points = json.loads(unescape(re.search(r'data-props="([^"]*)"', html)[1]))["points"]
+    points = chart(html)
     numbers = [point["number"] for point in points]
     assert len(numbers) < 1100
     assert {1, 2, 4999} <= set(numbers)
@@ -98,7 +106,7 @@ def test_a_long_history_is_condensed_but_keeps_its_turning_points(client, team):
     assert "of 4999 recorded points" in html
 
 
-def test_every_frame_pair_shows_its_pictures(client, team):
+def test_every_frame_pair_shows_its_pictures(client: Client, team: Team) -> None:
     verification = make_ended(team)
     pictures = {
         (kind, flow): make_artifact(verification, kind, flow)
@@ -115,13 +123,13 @@ def test_every_frame_pair_shows_its_pictures(client, team):
     assert "the last frame" in text
 
 
-def test_data_files_can_be_downloaded(client, team):
+def test_data_files_can_be_downloaded(client: Client, team: Team) -> None:
     verification = make_ended(team)
     artifact = make_artifact(verification, Artifact.Kind.ADVERSARIAL_FLOWS, content=b"npz")
     assert f'href="/api/v1/artifacts/{artifact.pk}/content/"' in page(client, verification)
 
 
-def test_it_holds_what_is_needed_to_repeat_it(client, team):
+def test_it_holds_what_is_needed_to_repeat_it(client: Client, team: Team) -> None:
     verification = make_ended(team, flows=[1, 3], radius=0.3, seed=7, versions={"torch": "2.13.0", "numpy": "2.4.6"})
     text = page(client, verification)
     for fact in (
@@ -136,14 +144,14 @@ def test_it_holds_what_is_needed_to_repeat_it(client, team):
         assert fact in text
 
 
-def test_names_are_shown_as_text(client, team):
+def test_names_are_shown_as_text(client: Client, team: Team) -> None:
     verification = make_ended(team, name="<script>alert(1)</script>")
     html = client.get(f"/verifications/{verification.pk}/report/").content.decode()
     assert "<script>alert(1)" not in html
     assert "&lt;script&gt;alert(1)" in html
 
 
-def test_it_can_be_printed(client, team):
+def test_it_can_be_printed(client: Client, team: Team) -> None:
     response = client.get(f"/verifications/{make_ended(team).pk}/report/")
     assert b"reports/report.css" in response.content
     css = b"".join(client.get("/static/reports/report.css"))
@@ -151,14 +159,14 @@ def test_it_can_be_printed(client, team):
     assert b"break-inside: avoid" in css
 
 
-def test_a_visitor_is_sent_to_the_login(team):
+def test_a_visitor_is_sent_to_the_login(team: Team) -> None:
     verification = make_ended(team)
     response = Client().get(f"/verifications/{verification.pk}/report/")
     assert response.status_code == 302
     assert response.headers["Location"].startswith("/login/?next=/verifications/")
 
 
-def test_another_team_finds_nothing(team):
+def test_another_team_finds_nothing(team: Team) -> None:
     stranger = make_user()
     make_team(stranger)
     client = Client()

@@ -28,7 +28,7 @@ FACTS = Facts(
 )
 
 
-def test_both_bounds_are_stated_with_what_they_are_worth():
+def test_both_bounds_are_stated_with_what_they_are_worth() -> None:
     assert summary(FACTS) == (
         "The classifier sees “pan left” in this clip (confidence 93 %). "
         "Every manipulation of the optical flow whose L2 size is at most 0.03127 px leaves the class at "
@@ -41,20 +41,20 @@ def test_both_bounds_are_stated_with_what_they_are_worth():
     assert headline(FACTS) == "Proven safe up to 0.03127 px in L2; the class changes at 0.2406 px"
 
 
-def test_no_example_found_is_no_proof():
+def test_no_example_found_is_no_proof() -> None:
     text = summary(replace(FACTS, upper=None, upper_label=None, upper_confidence=None))
     assert "The search found no manipulation that changes the class; that alone proves nothing." in text
     assert "Beyond 0.03127 px nothing is known." in text
     assert "static" not in text
 
 
-def test_no_example_within_the_radius_is_no_proof_either():
+def test_no_example_within_the_radius_is_no_proof_either() -> None:
     text = summary(replace(FACTS, upper=None, radius=0.3))
     assert "The search found no manipulation within the radius of 0.3 px that changes the class" in text
     assert "that alone proves nothing" in text
 
 
-def test_a_lower_bound_of_zero_claims_nothing():
+def test_a_lower_bound_of_zero_claims_nothing() -> None:
     text = summary(replace(FACTS, lower=0.0))
     assert "No radius was proven safe; this does not mean that a small manipulation changes" in text
     assert "Below that size nothing is known." in text
@@ -62,7 +62,7 @@ def test_a_lower_bound_of_zero_claims_nothing():
     assert headline(replace(FACTS, lower=0.0)).startswith("No radius proven;")
 
 
-def test_a_certified_radius_says_that_there_is_no_example():
+def test_a_certified_radius_says_that_there_is_no_example() -> None:
     text = summary(replace(FACTS, status="certified", lower=0.3, radius=0.3, upper=None))
     assert "is at most 0.3 px leaves the class" in text
     assert "The whole radius asked for, 0.3 px, holds no adversarial example." in text
@@ -70,7 +70,7 @@ def test_a_certified_radius_says_that_there_is_no_example():
 
 
 @pytest.mark.parametrize("guarantee", ["conditional", "empirical"])
-def test_an_estimate_is_never_called_a_proof(guarantee):
+def test_an_estimate_is_never_called_a_proof(guarantee: str) -> None:
     facts = replace(FACTS, lower_guarantee=guarantee)
     text = summary(facts)
     assert "If the constants behind it hold, every manipulation" in text
@@ -79,38 +79,38 @@ def test_an_estimate_is_never_called_a_proof(guarantee):
     assert headline(facts) == "No radius proven; the class changes at 0.2406 px"
 
 
-def test_while_it_runs_nothing_is_final():
+def test_while_it_runs_nothing_is_final() -> None:
     text = summary(replace(FACTS, status="running", lower=0.0, upper=None, elapsed=12.0))
     assert "No radius is proven yet." in text
     assert "No manipulation that changes the class has been found so far." in text
     assert "The verification still runs (12 s of 1 min); its bounds can only get tighter." in text
 
 
-def test_a_queued_verification_knows_nothing():
+def test_a_queued_verification_knows_nothing() -> None:
     facts = replace(FACTS, status="queued", label=None, lower=0.0, upper=None)
     assert summary(facts) == "Nothing is known yet. The verification waits for a worker."
 
 
-def test_a_cancelled_verification_keeps_its_bounds():
+def test_a_cancelled_verification_keeps_its_bounds() -> None:
     text = summary(replace(FACTS, status="cancelled", elapsed=17.3))
     assert "This is a proof" in text
     assert "A person stopped the verification after 17.3 s." in text
     assert text.endswith("What is stated here holds all the same.")
 
 
-def test_a_failure_before_anything_was_known():
+def test_a_failure_before_anything_was_known() -> None:
     facts = replace(FACTS, status="failed", label=None, lower=0.0, upper=None, error="The file is gone.")
     assert summary(facts) == (
         "Nothing is known: the clip was not classified. The verification failed after 1 min: The file is gone."
     )
 
 
-def test_a_failure_later_keeps_what_was_recorded():
+def test_a_failure_later_keeps_what_was_recorded() -> None:
     text = summary(replace(FACTS, status="failed", error="out of memory"))
     assert "failed after 1 min: out of memory. What is stated here was recorded before that" in text
 
 
-def test_converged_bounds_that_meet_are_exact():
+def test_converged_bounds_that_meet_are_exact() -> None:
     text = summary(replace(FACTS, status="converged", lower=0.25, upper=0.25))
     assert "The two bounds meet: this is the exact safe radius." in text
     assert "The bounds met to within the tolerance" in text
@@ -126,7 +126,9 @@ def test_converged_bounds_that_meet_are_exact():
         ("blocks:4x4", None, "Every manipulation of the optical flow in the space “blocks:4x4” whose"),
     ],
 )
-def test_the_claim_names_only_the_manipulations_that_were_covered(space, flows, words):
+def test_the_claim_names_only_the_manipulations_that_were_covered(
+    space: str, flows: tuple[int, ...] | None, words: str
+) -> None:
     assert words in summary(replace(FACTS, space=space, flows=flows))
 
 
@@ -138,20 +140,20 @@ def test_the_claim_names_only_the_manipulations_that_were_covered(space, flows, 
         ("linf", "L∞ size", "the largest absolute value"),
     ],
 )
-def test_the_size_is_named_and_defined(norm, name, definition):
+def test_the_size_is_named_and_defined(norm: str, name: str, definition: str) -> None:
     facts = replace(FACTS, norm=norm)
     assert f"whose {name} is at most" in summary(facts)
     assert any(f"The {name} is {definition}" in explanation.text for explanation in explanations(facts))
 
 
-def test_explanations_name_the_clip_and_the_accumulation():
+def test_explanations_name_the_clip_and_the_accumulation() -> None:
     text = " ".join(explanation.text for explanation in explanations(FACTS))
     assert "15 flows" in text
     assert "16 frames of 64 × 64 pixels" in text
     assert "displacements add up along the clip" in text
 
 
-def test_a_large_realisation_error_is_a_warning():
+def test_a_large_realisation_error_is_a_warning() -> None:
     large = realisation(replace(FACTS, realisation_median=1.26, realisation_rms=3.4))
     assert large is not None
     assert large.large
@@ -159,12 +161,12 @@ def test_a_large_realisation_error_is_a_warning():
     assert "This is large" in large.text
 
 
-def test_a_small_realisation_error_is_only_reported():
+def test_a_small_realisation_error_is_only_reported() -> None:
     small = realisation(replace(FACTS, realisation_median=0.11, realisation_rms=0.9))
     assert small is not None
     assert not small.large
     assert "This is large" not in small.text
 
 
-def test_without_an_example_there_is_no_realisation_error():
+def test_without_an_example_there_is_no_realisation_error() -> None:
     assert realisation(FACTS) is None
