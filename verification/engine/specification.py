@@ -5,13 +5,18 @@ from dataclasses import dataclass, field
 
 from verification.engine.clip import Clip
 from verification.engine.errors import SpecificationError
+from verification.engine.flow import build_extractor
 from verification.engine.network import Classifier
-from verification.engine.perturbation import SPACES, Norm
+from verification.engine.perturbation import Norm, build_space
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop. `rounds` (counted steps of the anytime loop) makes a run repeatable on any machine."""
+    """When to stop: after `seconds`, or after `rounds` where that comes first.
+
+    `rounds` (counted steps of the anytime loop) with ample seconds makes a run repeatable on any machine. `tolerance`: the
+    bounds count as converged at lower >= (1 - tolerance) * upper.
+    """
 
     seconds: float = 60.0
     rounds: int | None = None
@@ -20,6 +25,10 @@ class Budget:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise SpecificationError(f"the budget must be a number of seconds above zero, not {self.seconds}")
+        if self.rounds is not None and self.rounds < 1:
+            raise SpecificationError(f"the budget must be at least one round, not {self.rounds}")
+        if not 0 <= self.tolerance < 1:
+            raise SpecificationError(f"the tolerance must lie between 0 and 1, not be {self.tolerance}")
 
 
 @dataclass(frozen=True)
@@ -44,5 +53,12 @@ class Specification:
     def __post_init__(self) -> None:
         if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
             raise SpecificationError(f"the radius must be above zero, not {self.radius}: it is a distance in pixels")
-        if self.space not in SPACES:
-            raise SpecificationError(f"there is no space {self.space!r}; choose one of {', '.join(SPACES)}")
+        wanted, (height, width) = self.classifier.input, self.clip.size
+        if (self.clip.length, height, width) != (wanted.frames, wanted.height, wanted.width):
+            raise SpecificationError(
+                f"the classifier wants clips of {wanted.frames} frames of {wanted.height}x{wanted.width}, "
+                f"not {self.clip.length} of {height}x{width}"
+            )
+        # Building them is cheap and says what is wrong with the space, the flows or the extractor.
+        build_space(self.space, self.clip.length, height, width, self.flows)
+        build_extractor(self.extractor)

@@ -13,16 +13,19 @@ class Farneback(Extractor):
     name = "farneback"
 
     def between(self, first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-        flow = cv2.calcOpticalFlowFarneback(
-            first,
-            second,
-            None,
-            pyr_scale=0.5,
-            levels=3,
-            winsize=15,
-            iterations=3,
-            poly_n=5,
-            poly_sigma=1.2,
-            flags=0,
+        flow = np.zeros((*first.shape, 2), np.float32)
+        return np.asarray(
+            cv2.calcOpticalFlowFarneback(
+                first,
+                second,
+                flow,
+                pyr_scale=0.5,
+                levels=3,
+                winsize=15,
+                iterations=3,
+                poly_n=5,
+                poly_sigma=1.2,
+                flags=0,
+            ),
+            dtype=np.float32,
         )
-        return np.asarray(flow, dtype=np.float32)

@@ -1,0 +1,78 @@
+"""The result as JSON: the file of the command line, of the report and of the API's download, in one schema."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from verification.engine.clip import VideoInfo
+from verification.engine.result import AdversarialExample, Guarantee, Result
+from verification.engine.specification import Specification
+
+SCHEMA = "flowverify.result/1"
+
+
+def result_document(
+    specification: Specification, result: Result, video: VideoInfo, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """All that was asked and found, in JSON's types. Distances in pixels, sizes as [height, width], flows from 1.
+
+    `versions`: of the program and the packages that the numbers depend on.
+    """
+    return {
+        "schema": SCHEMA,
+        **_question(specification, video),
+        "label": result.label,
+        "label_name": specification.classifier.labels[result.label],
+        "confidence": result.confidence,
+        "lower": result.lower,
+        "lower_guarantee": result.lower_guarantee.value,
+        "upper": result.upper,
+        "upper_guarantee": None if result.upper is None else Guarantee.EMPIRICAL.value,
+        **_adversarial(specification, result.adversarial),
+        "status": result.status.value,
+        "seconds": result.seconds,
+        "history": [asdict(point) for point in result.history],
+        "versions": dict(versions),
+    }
+
+
+def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
+    clip, classifier = specification.clip, specification.classifier
+    return {
+        "video": {
+            "name": clip.name,
+            "sha256": clip.sha256,
+            "frames": video.frames,
+            "fps": video.fps,
+            "size": [video.height, video.width],
+        },
+        "clip": {"frames": clip.length, "size": list(clip.size), "sampling": classifier.input.sampling},
+        "classifier": {
+            "name": classifier.name,
+            "sha256": classifier.sha256,
+            "architecture": classifier.architecture,
+            "labels": list(classifier.labels),
+            "channels": str(classifier.input.channels),
+        },
+        "norm": specification.norm.value,
+        "space": specification.space,
+        "flows": None if specification.flows is None else list(specification.flows),
+        "radius": specification.radius,
+        "budget": asdict(specification.budget),
+        "seed": specification.seed,
+        "extractor": specification.extractor,
+        "device": specification.device,
+    }
+
+
+def _adversarial(specification: Specification, example: AdversarialExample | None) -> dict[str, Any]:
+    """The facts about the example behind the upper bound, under `upper_...`; null while there is none."""
+    return {
+        "upper_label": None if example is None else example.label,
+        "upper_label_name": None if example is None else specification.classifier.labels[example.label],
+        "upper_confidence": None if example is None else example.confidence,
+        "upper_distances": None if example is None else {n.value: d for n, d in example.distances.items()},
+        "upper_shares": None if example is None else list(example.shares),
+        "upper_realisation": None if example is None else asdict(example.realisation),
+        "upper_survives_rounding": None if example is None else example.survives_rounding,
+    }

@@ -1,0 +1,145 @@
+"""`manage.py verify`: bounds for one video from the command line, without a database and without a broker."""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from verification.demo.footage import FootageError
+from verification.engine import ARCHITECTURES, EXTRACTORS, SPACES, EngineError, Norm, Result, verify
+from verification.engine.artifacts import adversarial_files, original_files
+from verification.engine.document import result_document
+from verification.engine.flow import build_extractor
+from verification.services.command_line import Question, read_question
+from verification.services.terminal import TerminalObserver, summary
+from verification.services.versions import versions
+
+_BAD_INPUT = 2
+
+
+class Command(BaseCommand):
+    """Exit code 0 when bounds were produced, also after Ctrl-C; 2 on bad input, with one line on stderr."""
+
+    help = (
+        "Bound how far the optical flow of VIDEO can change before the classifier changes its mind. "
+        "Usage: manage.py verify VIDEO --classifier FILE [options], or manage.py verify --demo [options]."
+    )
+    requires_system_checks: list[str] = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        # Without a usage text argparse's own complaints are one line as well.
+        return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("video", metavar="VIDEO", nargs="?", help="mp4, mov, avi, webm or gif")
+        parser.add_argument("--demo", action="store_true", help="the demo's clip and classifier")
+        _add_classifier_arguments(parser)
+        _add_question_arguments(parser)
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
+        parser.add_argument("--out", type=Path, metavar="DIR", help="write flows, clip and pictures to this folder")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            _check_targets(options["json"], options["out"])
+            question = read_question(options, settings.FLOWVERIFY_HOME / "footage")
+            result = self._verify(question)
+            self.stdout.write(summary(question.specification, result))
+            _write(question, result, options["json"], options["out"])
+        except (EngineError, FootageError, OSError) as error:
+            raise CommandError(" ".join(str(error).split()), returncode=_BAD_INPUT) from error
+        except KeyboardInterrupt:
+            raise CommandError("interrupted before there were bounds", returncode=128 + signal.SIGINT) from None
+
+    def _verify(self, question: Question) -> Result:
+        observer = TerminalObserver(sys.stderr)  # Django's wrapper would end every line
+        with _stopping_on_signals(observer):
+            try:
+                return verify(question.specification, observer)
+            finally:
+                observer.close()
+
+
+def _add_classifier_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--classifier", metavar="FILE", help="the weights, safetensors")
+    parser.add_argument(
+        "--architecture", metavar="NAME", help=f"one of {', '.join(ARCHITECTURES)}, if the file is silent"
+    )
+    parser.add_argument("--labels", metavar="FILE", help="the names of the classes, one a line")
+    parser.add_argument("--frames", type=int, metavar="N", help="frames of the clip")
+    parser.add_argument("--size", metavar="HxW", help="height and width of the clip in pixels")
+    parser.add_argument("--sampling", metavar="RULE", help="uniform, floor or fps:X")
+    parser.add_argument("--channels", choices=["rgb", "bgr"], help="the channel order of the classifier")
+
+
+def _add_question_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--flow", choices=list(EXTRACTORS), default="farneback", help="how optical flow is extracted")
+    parser.add_argument("--norm", choices=[norm.value for norm in Norm], default=Norm.L2.value)
+    parser.add_argument("--space", choices=list(SPACES), default="dense", help="which changes of the flow are allowed")
+    parser.add_argument("--flows", metavar="all|1,3", default="all", help="which flows may change, numbered from 1")
+    parser.add_argument("--radius", type=float, metavar="D", help="look no further than this distance")
+    parser.add_argument("--seconds", type=float, metavar="S", default=60.0, help="the budget")
+    parser.add_argument("--seed", type=int, metavar="N", default=0)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+
+
+@contextmanager
+def _stopping_on_signals(observer: TerminalObserver) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) ends the run with the bounds it has; the second one ends the program."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        observer.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_targets(json_file: Path | None, folder: Path | None) -> None:
+    """Refuse at once what could not be written in the end."""
+    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
+        raise CommandError(
+            f"cannot write {json_file}: it is a folder or its folder does not exist", returncode=_BAD_INPUT
+        )
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise CommandError(f"cannot write into {folder}: it is a file; name a folder", returncode=_BAD_INPUT)
+
+
+def _write(question: Question, result: Result, json_file: Path | None, folder: Path | None) -> None:
+    document = result_document(question.specification, result, question.video, versions())
+    content = (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    if json_file is not None:
+        _replace(json_file, content)
+    if folder is not None:
+        _write_folder(question, result, folder, content)
+
+
+def _write_folder(question: Question, result: Result, folder: Path, document: bytes) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = question.specification.clip.frames
+    flow = build_extractor(question.specification.extractor).extract(frames)
+    _replace(folder / "result.json", document)
+    for file in original_files(frames, flow):
+        _replace(folder / file.name, file.content)
+    for file in () if result.adversarial is None else adversarial_files(flow, result.adversarial):
+        _replace(folder / file.name, file.content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".flowverify-") as scratch:
+        draft = Path(scratch) / path.name
+        draft.write_bytes(content)
+        draft.replace(path)

@@ -1,0 +1,104 @@
+"""What `manage.py verify` reads from its options: a question for the engine, or one message that says what is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from verification import demo
+from verification.demo.clip import demo_video
+from verification.engine import (
+    Budget,
+    Norm,
+    Specification,
+    SpecificationError,
+    VideoInfo,
+    load_classifier,
+    probe_video,
+    read_clip,
+)
+from verification.engine.network import read_labels
+
+DEMO_CLASSIFIER = Path(demo.__file__).with_name("camera_motion.safetensors")
+
+
+@dataclass(frozen=True)
+class Question:
+    """The engine's specification, and what is known of the video it came from."""
+
+    specification: Specification
+    video: VideoInfo
+
+
+def read_question(options: Mapping[str, Any], footage: Path) -> Question:
+    """The question that the options of `manage.py verify` ask. `footage`: where the demo keeps its videos.
+
+    Raises EngineError, or FootageError for the demo.
+    """
+    flows, radius = _flows(options["flows"]), options["radius"]
+    budget, device = Budget(seconds=options["seconds"]), _device(options["device"])
+    _check_source(options)
+    classifier = load_classifier(
+        DEMO_CLASSIFIER if options["classifier"] is None else options["classifier"],
+        architecture=options["architecture"],
+        labels=None if options["labels"] is None else read_labels(options["labels"]),
+        frames=options["frames"],
+        size=None if options["size"] is None else _size(options["size"]),
+        channels=options["channels"],
+        sampling=options["sampling"],
+    )
+    video = demo_video(footage) if options["demo"] else Path(options["video"])
+    wanted = classifier.input
+    clip = read_clip(
+        video, frames=wanted.frames, size=(wanted.height, wanted.width), sampling=wanted.sampling, name=video.name
+    )
+    specification = Specification(
+        clip=clip,
+        classifier=classifier,
+        norm=Norm(options["norm"]),
+        space=options["space"],
+        flows=flows,
+        radius=radius,
+        budget=budget,
+        seed=options["seed"],
+        extractor=options["flow"],
+        device=device,
+    )
+    return Question(specification, probe_video(video))
+
+
+def _check_source(options: Mapping[str, Any]) -> None:
+    if options["demo"] and options["video"] is not None:
+        raise SpecificationError("give a video or --demo, not both")
+    if not options["demo"] and options["video"] is None:
+        raise SpecificationError("name a video file, or use --demo")
+    if not options["demo"] and options["classifier"] is None:
+        raise SpecificationError("name the classifier's file with --classifier, or use --demo")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(height, width) from `HxW`."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise SpecificationError(f"write the size as HEIGHTxWIDTH in pixels, for example 64x64, not {text!r}")
+    return int(height), int(width)
+
+
+def _flows(text: str) -> tuple[int, ...] | None:
+    """Flow numbers from `1,3`; None for `all`."""
+    if text == "all":
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise SpecificationError(f"write the flows as 'all' or as numbers from 1, for example 1,3, not {text!r}")
+    return tuple(int(part) for part in parts)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SpecificationError("this machine has no usable CUDA device; use --device cpu")
+    return name

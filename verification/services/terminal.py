@@ -1,0 +1,125 @@
+"""A verification on a terminal: one line that moves while it runs, and a summary that says what is proven."""
+
+import time
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from typing import TextIO
+
+from verification.engine import BoundPoint, Observer, Result, Specification, Status
+from verification.engine.perturbation import Norm
+
+_REFRESH_SECONDS = 0.2
+_CLEAR = "\r\x1b[K"
+_NORMS = {Norm.L1: "L1", Norm.L2: "L2", Norm.LINF: "L-infinity"}
+
+
+class TerminalObserver(Observer):
+    """Shows progress on `stream` if that is a terminal, nothing otherwise. `stop` ends the run soon."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._visible = stream.isatty()
+        self._point: BoundPoint | None = None
+        self._began = self._drawn = time.monotonic()
+        self._stopping = False
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def bounds(self, point: BoundPoint) -> None:
+        self._point = point
+        self._draw()
+
+    def event(self, text: str) -> None:
+        if self._visible:
+            self._stream.write(f"{_CLEAR}{text}\n")
+            self._draw()
+
+    def should_stop(self) -> bool:
+        if time.monotonic() - self._drawn >= _REFRESH_SECONDS:
+            self._draw()
+        return self._stopping
+
+    def close(self) -> None:
+        """Take the moving line away."""
+        if self._visible:
+            self._stream.write(_CLEAR)
+            self._stream.flush()
+
+    def _draw(self) -> None:
+        if not self._visible or self._point is None:
+            return
+        self._drawn = time.monotonic()
+        elapsed = f"{self._drawn - self._began:6.1f} s"
+        self._stream.write(_CLEAR + "  ".join([elapsed, *_figures(self._point.lower, self._point.upper)]))
+        self._stream.flush()
+
+
+def _figures(lower: float, upper: float | None) -> list[str]:
+    ratio = f"ratio {upper / lower:.4g}" if upper is not None and lower > 0 else "ratio -"
+    return [f"lower {lower:.4g}", "upper -" if upper is None else f"upper {upper:.4g}", ratio]
+
+
+def summary(specification: Specification, result: Result) -> str:
+    """A few lines for people: the class, what is proven, what was found, and why the run ended."""
+    name = specification.classifier.labels[result.label]
+    lines = [
+        f"{specification.clip.name} is classified as {name} ({result.confidence:.1%}).",
+        f"Distance: the {_NORMS[specification.norm]} norm, in pixels, of the change of "
+        f"{_what_may_change(specification)} (space {specification.space}).",
+        _proven(specification, result),
+        _found(specification, result),
+    ]
+    if result.upper is not None:
+        figures = f"between {_down(result.lower)} and {_up(result.upper)}"
+        ratio = f", a ratio of {result.upper / result.lower:.4g}" if result.lower > 0 else ""
+        lines.append(f"The maximum safe radius lies {figures}{ratio}.")
+    return "\n".join([*lines, f"{_ENDS[result.status]} after {result.seconds:.1f} s."])
+
+
+_ENDS = {
+    Status.CONVERGED: "Ended because the bounds have met within the tolerance,",
+    Status.CERTIFIED: "Ended because the whole radius is proven safe,",
+    Status.EXHAUSTED: "Ended because the budget was spent,",
+    Status.STOPPED: "Stopped",
+}
+
+
+def _what_may_change(specification: Specification) -> str:
+    if specification.flows is None:
+        return "the clip's optical flow"
+    return f"the clip's optical flow number {', '.join(map(str, specification.flows))}"
+
+
+def _proven(specification: Specification, result: Result) -> str:
+    if result.lower <= 0:
+        return "Nothing is proven yet: the lower bound is 0. A longer run may help."
+    if result.status is Status.CERTIFIED:
+        return f"Proven: there is no adversarial example within {_down(result.lower)}."
+    return f"Proven: no change of less than {_down(result.lower)} alters the class."
+
+
+def _found(specification: Specification, result: Result) -> str:
+    example = result.adversarial
+    if example is None:
+        within = "" if specification.radius is None else f" within {specification.radius:.4g}"
+        return f"Found: no adversarial example{within}."
+    rounding = "also" if example.survives_rounding else "but not"
+    return (
+        f"Found: a change of {_up(example.distances[specification.norm])} makes it "
+        f"{specification.classifier.labels[example.label]} ({example.confidence:.1%}), {rounding} after the frames are "
+        "rounded to 8 bits."
+    )
+
+
+def _down(value: float) -> str:
+    """Four digits, never more than the value: a proof must not grow by being printed."""
+    return _rounded(value, ROUND_FLOOR)
+
+
+def _up(value: float) -> str:
+    """Four digits, never less than the value."""
+    return _rounded(value, ROUND_CEILING)
+
+
+def _rounded(value: float, rounding: str) -> str:
+    return f"{float(Context(prec=4, rounding=rounding).create_decimal_from_float(value)):.4g}"
