@@ -16,8 +16,9 @@ from verification.engine.bounds.region import Region
 from verification.engine.bounds.warp import FlowBall
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
+from verification.engine.network.operations.base import Elementwise
 from verification.engine.perturbation import Norm, Space, build_space, impose
-from verification.engine.relaxation import Rounding
+from verification.engine.relaxation import Interval, Rounding
 
 LENGTH, HEIGHT, WIDTH = 4, 9, 10
 CPU = torch.device("cpu")
@@ -75,6 +76,17 @@ class Residual(nn.Module):
         return self.head(torch.tanh(both).mean((2, 3)).reshape(1, -1))
 
 
+class LessTheMaxima(nn.Module):
+    """One logit is minus the sum of all maxima, so that its lower bound rests on the upper planes alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.signs = nn.MaxPool3d(2), nn.Parameter(torch.tensor([[-1.0, 0.0, 0.5]]))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.pool(clip.transpose(1, 2)).flatten(1).sum(1, keepdim=True) @ self.signs
+
+
 class Layout(nn.Module):
     """Begins with slicing and exchanging channels, pads, selects frames, and normalises, as input compilation does."""
 
@@ -113,6 +125,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
         nn.MaxPool2d(2),
         per_frame=True,
     ),
+    "linear": lambda: Chain(nn.Identity()),
+    "less the maxima": LessTheMaxima,
     "max pool 3d": lambda: Chain(nn.Conv3d(3, 4, 2), nn.MaxPool3d(2), nn.ReLU(), nn.AdaptiveAvgPool3d(1)),
     "lstm": lambda: Recurrent(nn.LSTM),
     "lstm, stacked and bidirectional": lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True),
@@ -153,6 +167,7 @@ class Points:
     """How to draw members of a region: `shape` of the coordinates, their norm, and the clip that they make."""
 
     shape: tuple[int, ...]
+    norm: Norm
     norm_of: Callable[[Tensor], Tensor]
     clip_of: Callable[[Tensor], Tensor]
     radius: float
@@ -172,6 +187,16 @@ class Points:
             drawn.append(self.onto(a))
         return [*drawn, torch.zeros(self.shape, dtype=torch.float64)]
 
+    def steepest(self, gradient: Tensor) -> Tensor:
+        """The direction on the unit sphere in which a function with this gradient rises fastest (for a scaled Lp norm)."""
+        if self.norm is Norm.LINF:
+            direction = gradient.sign()
+        elif self.norm is Norm.L1:
+            direction = gradient * (gradient.abs() >= 0.999 * gradient.abs().max())
+        else:
+            direction = gradient
+        return direction / self.norm_of(direction)
+
     def onto(self, a: Tensor) -> Tensor:
         """`a` scaled to the boundary, a hair inside."""
         return a / self.norm_of(a) * self.radius * (1 - 1e-12)
@@ -183,10 +208,10 @@ def flow_region(
     """The ball of a flow space (`dense`, `translation`) or of `pixels`, with its points."""
     if kind == "pixels":
         ball = PixelBall(frames.unsqueeze(0), radius, norm, rounding)
-        return ball, Points(tuple(frames.shape), norm.of, lambda a: frames.double() + a, radius)
+        return ball, Points(tuple(frames.shape), norm, norm.of, lambda a: frames.double() + a, radius)
     space: Space = build_space(kind, LENGTH, HEIGHT, WIDTH, flows)
     points = Points(
-        space.shape, lambda a: space.norm(a, norm), lambda a: impose(frames.double(), space.lift(a)), radius
+        space.shape, norm, lambda a: space.norm(a, norm), lambda a: impose(frames.double(), space.lift(a)), radius
     )
     return FlowBall(frames, space, norm, radius, rounding), points
 
@@ -214,7 +239,7 @@ def concrete_values(graph: Graph, clip: Tensor) -> list[Tensor]:
 
 
 def attacked(graph: Graph, points: Points, label: int, seed: int, steps: int = 12) -> list[Tensor]:
-    """Points that descend each margin: normalised gradient steps projected back onto the boundary."""
+    """Points that descend each margin: steepest steps of falling length, scaled back onto the boundary."""
     found = []
     starts = points.draw(2, seed)
     for other in range(graph.output_shape[1]):
@@ -225,11 +250,11 @@ def attacked(graph: Graph, points: Points, label: int, seed: int, steps: int = 1
             a = a.requires_grad_()
             logits = graph(points.clip_of(a).unsqueeze(0))[0]
             (gradient,) = torch.autograd.grad(logits[label] - logits[other], a)
-            length = points.norm_of(gradient)
-            if float(length) == 0.0:
-                a = a.detach()
+            a = a.detach()
+            if not bool(gradient.any()):
                 break
-            a = points.onto((a - gradient / length * points.radius * (1.5 / (step + 1))).detach())
+            stride = points.radius * 2.0 / (1 + 0.5 * step)
+            a = points.onto(a - points.steepest(gradient) * stride)
         found.append(a)
     return found
 
@@ -250,4 +275,28 @@ def worst_violation(graph: Graph, region: Region, points: Points, seed: int, cou
             for label, lower in margins.items():
                 others = torch.cat([logits[:label], logits[label + 1 :]])
                 worst = max(worst, float((lower - (logits[label] - others)).max()))
+    return worst
+
+
+def worst_plane(operation: Elementwise, arity: int, span: float, seed: int) -> float:
+    """How far an elementwise function leaves its planes, or its interval, on random boxes of width up to `span`."""
+    generator = torch.Generator().manual_seed(seed)
+    boxes = []
+    for _ in range(arity):
+        ends = (torch.rand((2, 400), generator=generator, dtype=torch.float64) - 0.5) * span
+        boxes.append(Interval(ends.amin(0), ends.amax(0)))
+    rounding = Rounding(rigorous=True)
+    planes, box = operation.planes(rounding, *boxes), operation.interval(rounding, *boxes)
+    worst = -float("inf")
+    for step in range(101):
+        # Ends and middle of every input in all combinations first, random members after that.
+        share = [torch.full((400,), ((step // 3**i) % 3) / 2, dtype=torch.float64) for i in range(arity)]
+        if step >= 3**arity:
+            share = [torch.rand(400, generator=generator, dtype=torch.float64) for _ in range(arity)]
+        x = [b.lower + s * (b.upper - b.lower) for b, s in zip(boxes, share, strict=True)]
+        value = operation.concrete(*x)
+        low = sum((s * v for s, v in zip(planes.lower_slopes, x, strict=True)), planes.lower_intercept)
+        high = sum((s * v for s, v in zip(planes.upper_slopes, x, strict=True)), planes.upper_intercept)
+        for excess in (low - value, value - high, box.lower - value, value - box.upper):
+            worst = max(worst, float(excess.max()))
     return worst

@@ -1,0 +1,265 @@
+"""Deliberately wrong relaxations must be noticed by the referee of the soundness tests: who guards it guards the product.
+
+Mutations, one a test case:
+  relu-lower        the lower plane of an undecided ReLU is the chord (an upper bound)
+  relu-chord        the chord starts at half the interval
+  sigmoid-extreme   the intercept looks at the ends of the interval only, not at the points of equal slope
+  tanh-mirrored     the lower plane takes the upper plane's intercept
+  product-plane     McCormick's lower plane with the intercept of the upper one
+  maxpool-upper     the upper plane is the first element of the window
+  conv-padding      windows are not moved by the padding
+  conv-clipping     coefficients on padding reach real pixels
+  sum-interval      the interval of a sum ignores its second input
+  warp-spread       the kink term k |D| is dropped
+  warp-one-side     slopes of the side D > 0 are used for D < 0 as well
+  warp-reach        windows are half as large as the displacement
+  warp-across       the slope along y is taken on the centre column only
+  warp-later        a flow moves the next frame only, not all later ones
+  warp-bends        slopes are taken at the middle of their range within reach
+  copies            flows before the window count once instead of each
+  norm-dense        the dual norm is the norm itself
+  norm-translation  the scale of the translation's norm is taken off twice
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.engine.bounding import (
+    TOLERANCE,
+    flow_region,
+    make_frames,
+    make_graph,
+    radius_for,
+    worst_plane,
+    worst_violation,
+)
+from verification.engine.bounds import warp
+from verification.engine.network.operations.arithmetic import Add
+from verification.engine.network.operations.base import Elementwise, Pulled, Site
+from verification.engine.network.operations.convolution import Convolution
+from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.product import Product
+from verification.engine.network.operations.relu import Relu
+from verification.engine.network.operations.sigmoid import Sigmoid, SShaped, Tanh
+from verification.engine.perturbation import Norm
+from verification.engine.perturbation.spaces import Dense, Translation
+from verification.engine.relaxation import Form, Interval, Planes, Rounding
+
+Patch = pytest.MonkeyPatch
+
+
+def relu_lower(patch: Patch) -> None:
+    right = Relu.planes
+
+    def wrong(self: Relu, rounding: Rounding, *boxes: Interval) -> Planes:
+        planes = right(self, rounding, *boxes)
+        return Planes(planes.upper_slopes, planes.upper_intercept, planes.upper_slopes, planes.upper_intercept)
+
+    patch.setattr(Relu, "planes", wrong)
+
+
+def relu_chord(patch: Patch) -> None:
+    right = Relu.planes
+
+    def wrong(self: Relu, rounding: Rounding, *boxes: Interval) -> Planes:
+        planes = right(self, rounding, *boxes)
+        return Planes(planes.lower_slopes, planes.lower_intercept, planes.upper_slopes, planes.upper_intercept / 2)
+
+    patch.setattr(Relu, "planes", wrong)
+
+
+def sigmoid_extreme(patch: Patch) -> None:
+    def wrong(self: SShaped, lower: Tensor, upper: Tensor, slope: Tensor, highest: bool) -> Tensor:
+        ends = torch.stack([self.concrete(x) - slope * x for x in (lower, upper)])
+        return ends.amax(0) if highest else ends.amin(0)
+
+    patch.setattr(SShaped, "_extreme", wrong)
+
+
+def tanh_mirrored(patch: Patch) -> None:
+    right = SShaped.planes
+
+    def wrong(self: SShaped, rounding: Rounding, *boxes: Interval) -> Planes:
+        planes = right(self, rounding, *boxes)
+        return Planes(planes.lower_slopes, planes.upper_intercept, planes.upper_slopes, planes.upper_intercept)
+
+    patch.setattr(SShaped, "planes", wrong)
+
+
+def product_plane(patch: Patch) -> None:
+    right = Product.planes
+
+    def wrong(self: Product, rounding: Rounding, *boxes: Interval) -> Planes:
+        planes = right(self, rounding, *boxes)
+        return Planes(planes.lower_slopes, planes.upper_intercept, planes.upper_slopes, planes.upper_intercept)
+
+    patch.setattr(Product, "planes", wrong)
+
+
+def maxpool_upper(patch: Patch) -> None:
+    right = MaxPool._prepare
+
+    def wrong(self: MaxPool, box: Interval) -> Tensor:
+        planes = right(self, box)
+        half = planes.shape[0] // 2
+        above = torch.zeros_like(planes[:half])
+        above[0] = 1
+        return torch.cat([planes[:half], above, torch.zeros_like(planes[-1:])])
+
+    patch.setattr(MaxPool, "_prepare", wrong)
+
+
+def conv_padding(patch: Patch) -> None:
+    right = Convolution.backward
+
+    def wrong(self: Convolution, form: Form, site: Site) -> Pulled:
+        offsets = form.offsets.clone()
+        offsets[:, 2:] += torch.tensor(self.padding)
+        return right(self, Form(form.coefficients, offsets, form.shape), site)
+
+    patch.setattr(Convolution, "backward", wrong)
+
+
+def conv_clipping(patch: Patch) -> None:
+    def wrong(self: Form) -> Form:
+        return self
+
+    patch.setattr(Form, "clipped", wrong)
+
+
+def sum_interval(patch: Patch) -> None:
+    patch.setattr(Add, "interval", lambda self, rounding, *boxes: boxes[0])
+
+
+def warp_spread(patch: Patch) -> None:
+    for space in (Dense, Translation):
+        right = space.support
+
+        def wrong(
+            self: Dense,
+            signed: Tensor,
+            spread: Tensor,
+            copies: Tensor,
+            norm: Norm,
+            right: Callable[..., Tensor] = right,
+        ) -> Tensor:
+            return right(self, signed, torch.zeros_like(spread), copies, norm)
+
+        patch.setattr(space, "support", wrong)
+
+
+def warp_one_side(patch: Patch) -> None:
+    right = warp._side_extremes
+
+    def wrong(frame: Tensor, reach: float, axis: int, across: float) -> list[Tensor]:
+        ahead = right(frame, reach, axis, across)[:2]
+        return [*ahead, *ahead]
+
+    patch.setattr(warp, "_side_extremes", wrong)
+
+
+def warp_reach(patch: Patch) -> None:
+    for space in (Dense, Translation):
+        right = space.reach
+
+        def wrong(self: Dense, radius: float, norm: Norm, right: Callable[..., Tensor] = right) -> Tensor:
+            return right(self, radius, norm) / 2
+
+        patch.setattr(space, "reach", wrong)
+
+
+def warp_across(patch: Patch) -> None:
+    right = warp._side_extremes
+    patch.setattr(warp, "_side_extremes", lambda frame, reach, axis, across: right(frame, reach, axis, 0.0))
+
+
+def warp_later(patch: Patch) -> None:
+    def wrong(self: warp.FlowBall, g: Tensor, k: Tensor, form: Form) -> Tensor:
+        copies = self._copies(form).to(g.device, g.dtype).expand(g.shape[0], -1).repeat_interleave(g.shape[1], 0)
+        shape = (g.shape[0] * g.shape[1], *g.shape[2:])
+        return self.space.support(g.view(shape), k.view(shape), copies, self.norm).view(g.shape[:2]) * self.radius
+
+    patch.setattr(warp.FlowBall, "_support", wrong)
+
+
+def warp_bends(patch: Patch) -> None:
+    patch.setattr(warp.FlowBall, "_bends", [False, False])
+
+
+def copies(patch: Patch) -> None:
+    right = warp.FlowBall._copies
+    patch.setattr(warp.FlowBall, "_copies", lambda self, form: right(self, form).clamp(max=1))
+
+
+def norm_dense(patch: Patch) -> None:
+    right = Dense.support
+    patch.setattr(Dense, "support", lambda self, g, k, c, norm: right(self, g, k, c, norm.dual))
+
+
+def norm_translation(patch: Patch) -> None:
+    right = Translation.support
+    patch.setattr(Translation, "support", lambda self, g, k, c, n: right(self, g, k, c, n) / self._scale(n))
+
+
+#: Mutation, network, space, norm, size of the region.
+CASES: list[tuple[Callable[[Patch], None], str, str, Norm, float]] = [
+    (relu_lower, "conv2d deep", "dense", Norm.LINF, 2.0),
+    (product_plane, "lstm", "pixels", Norm.LINF, 4.0),
+    (maxpool_upper, "less the maxima", "pixels", Norm.LINF, 3.0),
+    (conv_padding, "conv3d", "dense", Norm.L2, 1.0),
+    (conv_clipping, "conv3d", "dense", Norm.L2, 1.0),
+    (sum_interval, "residual", "pixels", Norm.LINF, 1.0),
+    (warp_spread, "linear", "dense", Norm.LINF, 1.0),
+    (warp_one_side, "conv3d", "dense", Norm.LINF, 4.0),
+    (warp_reach, "linear", "translation", Norm.LINF, 8.0),
+    (warp_across, "conv3d", "translation", Norm.LINF, 6.0),
+    (warp_later, "conv3d", "dense", Norm.LINF, 1.0),
+    (warp_bends, "conv3d", "translation", Norm.LINF, 12.0),
+    (copies, "conv3d", "dense", Norm.LINF, 1.0),
+    (norm_dense, "linear", "dense", Norm.LINF, 1.0),
+    (norm_translation, "linear", "translation", Norm.L2, 1.0),
+]
+
+#: Mutation, operation, its inputs.
+PLANES: list[tuple[Callable[[Patch], None], Elementwise, int]] = [
+    (relu_lower, Relu(), 1),
+    (relu_chord, Relu(), 1),
+    (sigmoid_extreme, Sigmoid(), 1),
+    (tanh_mirrored, Tanh(), 1),
+    (product_plane, Product(), 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("mutation", "network", "kind", "norm", "size"), CASES, ids=[case[0].__name__ for case in CASES]
+)
+def test_a_wrong_relaxation_is_caught(
+    mutation: Callable[[Patch], None], network: str, kind: str, norm: Norm, size: float, monkeypatch: Patch
+) -> None:
+    assert _worst(network, kind, norm, size) <= TOLERANCE[True]
+    mutation(monkeypatch)
+    assert _worst(network, kind, norm, size) > TOLERANCE[True] * 100
+
+
+@pytest.mark.parametrize(("mutation", "operation", "arity"), PLANES, ids=[case[0].__name__ for case in PLANES])
+def test_wrong_planes_are_caught(
+    mutation: Callable[[Patch], None], operation: Elementwise, arity: int, monkeypatch: Patch
+) -> None:
+    assert worst_plane(operation, arity, span=8.0, seed=1) <= 1e-14
+    mutation(monkeypatch)
+    assert worst_plane(operation, arity, span=8.0, seed=1) > 1e-3
+
+
+def _worst(network: str, kind: str, norm: Norm, size: float) -> float:
+    """The worst violation over a few clips."""
+    graph = make_graph(network, seed=1, gain=2.0)
+    worst = -float("inf")
+    for seed in range(2):
+        region, points = flow_region(
+            make_frames(seed), kind, norm, radius_for(kind, norm, size), Rounding(rigorous=True)
+        )
+        worst = max(worst, worst_violation(graph, region, points, seed, count=30))
+    return worst
