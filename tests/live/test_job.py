@@ -1,0 +1,198 @@
+"""One job in this process with the real engine: however it ends, the verification says so and the worker lives on."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tests.factories import make_team, make_user, make_verification
+from verification.engine import BoundPoint
+from verification.jobs import job, recorder
+from verification.jobs.actors import run_verification
+from verification.jobs.interruption import stopping
+from verification.jobs.lease import OWNER, expire_leases_of_the_dead
+from verification.jobs.sweep import waiting_now
+from verification.models import Artifact, Verification
+
+# Leases are renewed on a thread of their own: what it sees has to be committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def not_stopping() -> Iterator[None]:
+    yield
+    stopping.clear()
+
+
+def queued(**fields: Any) -> Verification:
+    """A queued verification of made files."""
+    user = make_user()
+    return make_verification(make_team(user), user, **{"seconds": 2.0, **fields})
+
+
+def run(verification: Verification) -> Verification:
+    """Run it as the worker does, and read it again."""
+    run_verification(str(verification.pk))
+    verification.refresh_from_db()
+    return verification
+
+
+def interrupt(
+    monkeypatch: pytest.MonkeyPatch, action: Callable[[], object], when: Callable[[BoundPoint], bool]
+) -> None:
+    """Do `action` at the first bound of which `when` is true."""
+    original = recorder.Recorder.bounds
+    done = False
+
+    def bounds(self: recorder.Recorder, point: BoundPoint) -> None:
+        nonlocal done
+        original(self, point)
+        if not done and when(point):
+            done = True
+            action()
+
+    monkeypatch.setattr(recorder.Recorder, "bounds", bounds)
+
+
+def cancelling(verification: Verification) -> Callable[[], object]:
+    """What a person does who presses Cancel."""
+    row = Verification.objects.filter(pk=verification.pk)
+    return lambda: row.update(cancel_requested=True)
+
+
+def found_something(point: BoundPoint) -> bool:
+    return point.upper is not None
+
+
+def found_both(point: BoundPoint) -> bool:
+    return point.upper is not None and point.lower > 0
+
+
+def interrupt_when_said(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object], words: str) -> None:
+    """Do `action` at the first event that holds `words`."""
+    original = recorder.Recorder.event
+
+    def event(self: recorder.Recorder, text: str) -> None:
+        original(self, text)
+        if words in text:
+            action()
+
+    monkeypatch.setattr(recorder.Recorder, "event", event)
+
+
+def test_a_run_records_bounds_events_pictures_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=120.0)
+    interrupt(monkeypatch, cancelling(verification), found_both)
+    run(verification)
+    assert verification.finished_at is not None, verification.error
+    assert verification.lower > 0
+    assert verification.upper is not None
+    bounds = list(verification.bounds.all())
+    assert [bound.number for bound in bounds] == list(range(1, len(bounds) + 1))
+    assert (bounds[-1].lower, bounds[-1].upper) == (verification.lower, verification.upper)
+    assert verification.events.exists()
+    pairs = verification.frames - 1
+    count = {kind: verification.artifacts.filter(kind=kind).count() for kind in Artifact.Kind}
+    assert count[Artifact.Kind.FRAME] == count[Artifact.Kind.PERTURBED_FRAME] == verification.frames
+    for kind in ("flow", "perturbed", "difference"):
+        assert count[Artifact.Kind(f"{kind}-magnitude")] == count[Artifact.Kind(f"{kind}-direction")] == pairs
+    assert not verification.checkpoint
+
+
+def test_a_file_that_is_no_video_any_more_fails_with_its_reason() -> None:
+    verification = queued()
+    Path(verification.video.file.path).write_bytes(b"not a video at all")
+    after = run(verification)
+    assert after.status == "failed"
+    assert "video" in after.error
+    assert "Traceback" not in after.error
+    assert run(queued()).status in {"exhausted", "converged"}  # the worker lives on
+
+
+def test_an_unexpected_error_is_recorded_and_the_worker_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    verification = queued()
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "verify", broken)
+        after = run(verification)
+    assert after.status == "failed"
+    assert "ZeroDivisionError" in after.error
+    assert run(queued()).status in {"exhausted", "converged"}
+
+
+def test_a_cancelled_run_ends_soon_and_keeps_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=300.0)
+    interrupt(monkeypatch, cancelling(verification), found_something)
+    after = run(verification)
+    assert after.status == "cancelled"
+    assert after.elapsed < 100
+    assert after.upper is not None
+    assert after.bounds.exists()
+
+
+def test_a_stopping_worker_gives_the_run_back_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=120.0)
+    with monkeypatch.context() as patched:
+        interrupt(patched, stopping.set, found_something)
+        given_back = run(verification)
+    assert given_back.status == "queued"
+    assert given_back.checkpoint
+    assert given_back.attempts == 0
+    before = list(given_back.bounds.values_list("number", "lower", "upper"))
+    assert before
+    stopping.clear()
+    interrupt_when_said(monkeypatch, cancelling(verification), "Going on after")
+    after = run(verification)
+    assert after.status == "cancelled"
+    assert list(after.bounds.values_list("number", "lower", "upper"))[: len(before)] == before
+
+
+def test_a_damaged_checkpoint_begins_anew_and_bounds_never_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=300.0)
+    with monkeypatch.context() as patched:
+        interrupt(patched, stopping.set, found_something)
+        given_back = run(verification)
+    stopping.clear()
+    Path(given_back.checkpoint.path).write_bytes(b"damaged")
+    lower, upper = given_back.lower, given_back.upper
+    assert upper is not None
+    interrupt_when_said(monkeypatch, cancelling(verification), "begins anew")
+    after = run(verification)
+    assert after.status == "cancelled"
+    assert after.lower >= lower
+    assert after.upper is not None
+    assert after.upper <= upper
+
+
+def test_a_worker_that_lost_its_lease_stops_without_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=120.0)
+    row = Verification.objects.filter(pk=verification.pk)
+    interrupt(monkeypatch, lambda: row.update(lease_owner="another:1:worker"), found_something)
+    after = run(verification)
+    assert (after.status, after.lease_owner) == ("running", "another:1:worker")
+
+
+def test_a_message_for_one_that_is_taken_or_done_does_nothing() -> None:
+    later = timezone.now() + timedelta(minutes=1)
+    taken = queued(status="running", lease_owner="another:1:worker", lease_expires_at=later)
+    done = queued(status="exhausted", finished_at=timezone.now())
+    assert run(taken).lease_owner == "another:1:worker"
+    assert run(done).status == "exhausted"
+    assert not taken.bounds.exists()
+
+
+def test_leases_of_dead_processes_of_this_host_end_at_once() -> None:
+    host = OWNER.split(":")[0]
+    later = timezone.now() + timedelta(minutes=1)
+    fields = {"status": "running", "lease_expires_at": later}
+    dead = queued(lease_owner=f"{host}:{2**22 + 1}:gone", **fields)
+    alive = queued(lease_owner=f"{host}:1:init", **fields)
+    elsewhere = queued(lease_owner="another-host:7:worker", **fields)
+    expire_leases_of_the_dead()
+    assert waiting_now() == {dead.pk}
+    assert {alive.pk, elsewhere.pk}.isdisjoint(waiting_now())
