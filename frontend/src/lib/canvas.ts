@@ -48,7 +48,8 @@ export class BoundCanvas {
   private zoom: Window | null = null;
   private elapsed = 0;
   private readonly observer: ResizeObserver;
-  private readonly dark = window.matchMedia("(prefers-color-scheme: dark)");
+  /** What changes the colours: the canvas does not follow the style sheet by itself. */
+  private readonly looks = ["(prefers-color-scheme: dark)", "print"].map((query) => window.matchMedia(query));
   private readonly restyle = (): void => this.rebuild();
 
   constructor(
@@ -60,7 +61,7 @@ export class BoundCanvas {
     this.plot = this.build();
     this.observer = new ResizeObserver(() => this.plot.setSize(this.size()));
     this.observer.observe(target);
-    this.dark.addEventListener("change", this.restyle);
+    for (const look of this.looks) look.addEventListener("change", this.restyle);
   }
 
   /** Draw the series as it is now, `elapsed` seconds into the run. */
@@ -83,7 +84,7 @@ export class BoundCanvas {
 
   destroy(): void {
     this.observer.disconnect();
-    this.dark.removeEventListener("change", this.restyle);
+    for (const look of this.looks) look.removeEventListener("change", this.restyle);
     this.plot.destroy();
   }
 

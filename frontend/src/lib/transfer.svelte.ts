@@ -22,7 +22,7 @@ export class Transfer {
   message = $state("");
   readonly name: string;
   readonly bytes: number;
-  private upload: Upload;
+  private readonly upload: Upload;
   private readonly samples: { at: number; sent: number }[] = [];
 
   constructor(
