@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verification.reports.numbers import duration, lower_bound, percent, plain, upper_bound
+from verification.reports.numbers import duration, keep_together, lower_bound, percent, plain, upper_bound
 
 SIZES = st.floats(min_value=1e-12, max_value=1e9, allow_nan=False)
 
@@ -63,6 +63,11 @@ def test_only_certainty_is_a_hundred_percent(share: float, text: str) -> None:
 )
 def test_durations_read_like_speech(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_numbers_stay_with_their_units() -> None:
+    text = keep_together("at most 0.3 px (50 %), 2 h 5 min of 3 hours")
+    assert text == "at most 0.3\u00a0px (50\u00a0%), 2\u00a0h 5\u00a0min of 3 hours"
 
 
 def test_plain_numbers_are_rounded_to_the_nearest() -> None:

@@ -32,7 +32,7 @@ def client(team: Team) -> Client:
 def page(client: Client, verification: Verification) -> str:
     response = client.get(f"/verifications/{verification.pk}/report/")
     assert response.status_code == 200
-    return unescape(response.content.decode())
+    return unescape(response.content.decode()).replace("\u00a0", " ")
 
 
 def chart(html: str) -> list[dict[str, Any]]:

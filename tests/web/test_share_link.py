@@ -40,7 +40,7 @@ def link(user: User, verification: Verification) -> ShareLink:
 def test_a_link_opens_the_report_without_an_account(link: ShareLink) -> None:
     response = Client().get(f"/shared/{link.token}/")
     assert response.status_code == 200
-    assert "Proven safe up to 0.25 px" in response.content.decode()
+    assert "Proven safe up to 0.25\u00a0px in L2" in response.content.decode()
 
 
 def test_it_shows_nothing_of_the_team_and_no_controls(link: ShareLink, user: User) -> None:

@@ -1,5 +1,6 @@
 """Numbers of a report, rounded so that no statement becomes stronger than what was computed."""
 
+import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 DIGITS = 4
@@ -35,6 +36,11 @@ def percent(share: float) -> str:
     """A confidence in [0, 1] as a percentage; only 1 itself is written 100 %."""
     shown = Decimal(100) if share >= 1 else min(Decimal(repr(share)) * 100, Decimal("99.99"))
     return f"{shown.quantize(Decimal('0.01')).normalize():f} %"
+
+
+def keep_together(text: str) -> str:
+    """`text` with no line break between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:px|s|min|h)\b|%)", "\u00a0", text)
 
 
 def duration(seconds: float) -> str:
