@@ -83,6 +83,7 @@ def test_create_takes_what_is_left_out_from_the_classifier_and_the_defaults(clie
         ("sampling", "backwards"),
         ("seed", -1),
         ("extractor", "magic"),
+        ("device", "abacus"),
         ("video", "00000000-0000-4000-8000-000000000000"),
         ("classifier", "not an id"),
     ],

@@ -35,6 +35,7 @@ class VerificationRequest(serializers.Serializer[Verification]):
     seconds = serializers.FloatField(required=False, help_text="Budget.")
     seed = serializers.IntegerField(required=False)
     extractor = serializers.CharField(required=False)
+    device = serializers.CharField(required=False, help_text="auto, cpu or cuda.")
 
 
 class TeamRequest(serializers.Serializer[Team]):

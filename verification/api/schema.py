@@ -57,6 +57,11 @@ def _refusal(component: str, description: str) -> dict[str, Any]:
     return {"content": {"application/json": {"schema": schema}}, "description": description}
 
 
+#: Of every upload operation.
+_REFUSED_UPLOADS = {"401": "Not signed in.", "412": "This server speaks tus 1.0.0 only."}
+_NOT_YOURS = {"404": "There is no such upload of yours."}
+
+
 def _header(name: str, description: str, kind: str = "string", required: bool = True) -> dict[str, Any]:
     return {
         "in": "header",
@@ -75,44 +80,51 @@ def _operation(name: str, description: str, headers: list[Any], responses: dict[
         "parameters": [_header("Tus-Resumable", "1.0.0"), *headers],
         "tags": ["uploads"],
         "security": [{"bearer": []}, {"session": []}],
-        "responses": {status: {"description": text} for status, text in responses.items()},
+        "responses": {status: {"description": text} for status, text in sorted((responses | _REFUSED_UPLOADS).items())},
     }
+
+
+_NOT_YOURS = {"404": "There is no such upload of yours."}
 
 
 def _upload_paths() -> dict[str, Any]:
     """The tus 1.0 core as served beside this API; any tus client speaks it."""
     identity = {"in": "path", "name": "id", "schema": {"type": "string", "format": "uuid"}, "required": True}
-    offset = _header("Upload-Offset", "Where the sent bytes begin.", "integer")
     create = _operation(
         "create",
-        "Begin an upload. `Upload-Metadata` holds pairs of a name and a base64 value: filename, kind (video "
-        "or classifier), team (its id), and for classifiers what the file lacks: architecture, labels.",
+        "Begin an upload. `Upload-Metadata` holds pairs of a name and a base64 value: filename, kind (video or "
+        "classifier), team (its id; may be left out by who has one team). A classifier may add what its file lacks: "
+        "architecture, labels (a JSON list), frames, size (HxW), channels, sampling.",
         [
             _header("Upload-Length", "Bytes of the whole file.", "integer"),
-            _header("Upload-Metadata", "For example: filename Y2xpcC5tcDQ=,kind dmlkZW8=,team ..."),
+            _header("Upload-Metadata", "For example: filename Y2xpcC5tcDQ=,kind dmlkZW8="),
         ],
         {
             "201": "`Location` says where the bytes go.",
-            "400": "The metadata makes no sense.",
+            "400": "The headers make no sense; the body says why.",
             "413": "The file is larger than this server takes.",
         },
     )
     append = _operation(
         "append",
         "Send the bytes from `Upload-Offset` on. With the last byte the file is inspected and kept.",
-        [identity, offset],
+        [identity, _header("Upload-Offset", "Where the sent bytes begin.", "integer")],
         {
-            "204": "`Upload-Offset` says how many bytes are there.",
-            "400": "The file cannot be used; the body says why. The upload is gone.",
+            "204": "`Upload-Offset` says how many bytes are there; `Upload-Result` what a complete file has become.",
+            "400": "The headers make no sense; the body says why.",
             "409": "The offset is not where the upload stands.",
-        },
+            "415": "The bytes must come as application/offset+octet-stream.",
+            "422": "The file cannot be used; the body says why. The upload is gone.",
+            "423": "Another request is sending bytes right now.",
+        }
+        | _NOT_YOURS,
     )
     append["requestBody"] = {
         "required": True,
         "content": {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
-    state = _operation("state", "How far the upload is.", [identity], {"200": "`Upload-Offset` says it."})
-    abort = _operation("abort", "Give up an upload and its bytes.", [identity], {"204": "It is gone."})
+    state = _operation("state", "How far it is.", [identity], {"200": "`Upload-Offset` says it."} | _NOT_YOURS)
+    abort = _operation("abort", "Give up an upload and its bytes.", [identity], {"204": "It is gone."} | _NOT_YOURS)
     return {
         "/api/v1/uploads/": {"post": create},
         "/api/v1/uploads/{id}/": {"head": state, "patch": append, "delete": abort},
