@@ -46,7 +46,7 @@ function confirmForms(): void {
   });
 }
 
-/** `<main>` of a page with moving lists asks for itself again: `[data-refresh="seconds"]`, only while it can be seen. */
+/** `<div id="list" data-refresh="seconds">` asks for itself again, while the page can be seen. */
 function refreshLists(): void {
   for (const list of document.querySelectorAll<HTMLElement>("[data-refresh][id]")) {
     const seconds = Number(list.dataset.refresh);

@@ -12,7 +12,8 @@ from tests.factories import make_video_file
 from tests.server import ROOT, RealServer, wait_for
 
 CLASSIFIER = ROOT / "verification" / "demo" / "camera_motion.safetensors"
-SECONDS = 60_000
+#: Milliseconds for what the engine has to find first; generous, because it shares the machine with other tests.
+PATIENCE = 120_000
 
 
 @pytest.fixture
@@ -78,19 +79,19 @@ def test_from_login_to_the_adversarial_picture(page: Page, server: RealServer, c
 
     # The chart moves, and what moves it comes over the socket.
     expect(page.locator("[data-connection=live]")).to_be_visible()
-    page.wait_for_function("document.querySelector('[data-points]').dataset.points >= 2", timeout=SECONDS)
+    page.wait_for_function("document.querySelector('[data-points]').dataset.points >= 2", timeout=PATIENCE)
     before, drawn = points(page), page.locator(".u-over").locator("..").screenshot()
     page.wait_for_function(
-        "before => document.querySelector('[data-points]').dataset.points > before", arg=before, timeout=SECONDS
+        "before => document.querySelector('[data-points]').dataset.points > before", arg=before, timeout=PATIENCE
     )
     wait_for(lambda: page.locator(".u-over").locator("..").screenshot() != drawn, 10, "the chart looks different")
     assert heard_points(messages) >= 1
 
     # The example is there: its class, its size, and its picture, which is not the original one.
-    expect(page.locator("[data-figure=adversarial]")).to_contain_text("%", timeout=SECONDS)
+    expect(page.locator("[data-figure=adversarial]")).to_contain_text("%", timeout=PATIENCE)
     expect(page.locator("[data-figure=upper]")).to_contain_text("px")
     shown = page.get_by_alt_text(re.compile("^Perturbed flow"))
-    expect(shown).to_be_visible(timeout=SECONDS)
+    expect(shown).to_be_visible(timeout=PATIENCE)
     page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=shown.element_handle())
     original = page.get_by_alt_text(re.compile("^Original flow"))
     assert shown.get_attribute("src") != original.get_attribute("src")
@@ -99,12 +100,12 @@ def test_from_login_to_the_adversarial_picture(page: Page, server: RealServer, c
     before = points(page)
     page.reload()
     page.wait_for_function(
-        "before => document.querySelector('[data-points]')?.dataset.points >= before", arg=before, timeout=SECONDS
+        "before => document.querySelector('[data-points]')?.dataset.points >= before", arg=before, timeout=PATIENCE
     )
 
     # Cancel keeps the bounds; the page ends with exactly what the database holds.
     page.get_by_role("button", name="Cancel, keep bounds").click()
-    expect(page.locator(".pill")).to_have_text("Cancelled", timeout=SECONDS)
+    expect(page.locator(".pill")).to_have_text("Cancelled", timeout=PATIENCE)
     recorded = server.bounds(verification)
     assert len(recorded) >= before
     expect(page.locator("[data-points]")).to_have_attribute("data-points", str(len(recorded)))
