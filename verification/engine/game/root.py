@@ -1,7 +1,8 @@
 """The root certificate: the largest ball in which one linear bound proves the class (engine contract, section 8).
 
-Radii are tried in float32 and found by bisection on a logarithmic scale; a radius counts once the float64 evaluation with
-its outward margin has proven it too (section 14).
+The radius is doubled until a proof fails and then found by bisection on a logarithmic scale. Where failure is as likely as
+success the float32 evaluation goes first; a radius counts only once the float64 evaluation with its outward margin has
+proven it (section 14).
 """
 
 import math
@@ -16,7 +17,8 @@ from verification.engine.bounds.warp import FlowBall
 from verification.engine.relaxation import Rounding
 
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
-_EARLY = 1.3  # a float32 radius this much above the proven one is proven at once, for people who watch
+_START = 40.0  # the first radius tried is this much smaller than the upper bound: nearly always proven at once
+_BLIND = 0.01  # pixels; the first radius where no upper bound is known yet
 _SMALLEST = 1e-9  # pixels; below it the search gives up and the bound stays zero
 
 
@@ -35,74 +37,57 @@ def prove(problem: Problem, radius: float, rigorous: bool, check: Callable[[], N
 
 
 class RootSearch:
-    """Anytime bisection for the root certificate. `lower` is always proven; `step` does one evaluation.
+    """Anytime search for the root certificate. `lower` is always proven; `step` does one evaluation or two.
 
     `limit`: no radius above it is of interest (None: any).
     """
 
     def __init__(self, problem: Problem, limit: float | None) -> None:
         self.problem, self.limit = problem, limit
-        self.lower = 0.0  # proven in float64
-        self.believed = 0.0  # float32 succeeded
-        self.failed = math.inf  # the least radius at which an evaluation failed
+        self.lower = 0.0
+        self.failed = math.inf  #: the least radius that could not be proven
         self.finished = False
 
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
-        """One evaluation. Returns a newly proven radius, larger than every one before, or None.
+        """Try one radius. Returns it if it is proven, and then it is larger than every one before; otherwise None.
 
         `upper`: the distance of the best adversarial example, above which nothing can be proven.
         """
         ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf)
-        if self._should_prove(ceiling):
-            return self._prove(self.believed, check)
+        self.finished = self._settled(ceiling)
         if self.finished:
             return None
-        radius = self._next(upper, ceiling)
-        if prove(self.problem, radius, rigorous=False, check=check):
-            self.believed = max(self.believed, radius)
+        radius = self._next(ceiling)
+        doubtful = not math.isinf(self.failed)
+        proven = (not doubtful or prove(self.problem, radius, rigorous=False, check=check)) and prove(
+            self.problem, radius, rigorous=True, check=check
+        )
+        if proven:
+            self.lower = radius
         else:
-            self.failed = min(self.failed, radius)
+            self.failed = radius
         self.finished = self._settled(ceiling)
-        return None
-
-    def _should_prove(self, ceiling: float) -> bool:
-        gain = self.believed > self.lower * (_EARLY if not self._settled(ceiling) else 1.0)
-        return gain and self.believed > 0
+        return radius if proven else None
 
     def _settled(self, ceiling: float) -> bool:
         """Nothing is left to try: the bracket is closed, the ceiling reached, or even the smallest radius failed."""
-        closed = self.failed <= max(self.believed, self.lower) * _FINE
-        return closed or self.believed >= ceiling or self.failed <= _SMALLEST
+        return self.failed <= max(self.lower * _FINE, _SMALLEST) or self.lower >= ceiling
 
-    def _prove(self, radius: float, check: Callable[[], None]) -> float | None:
-        if prove(self.problem, radius, rigorous=True, check=check):
-            self.lower = radius
-            return radius
-        # Float32 was too hopeful: step back a little and try again from there.
-        self.failed = min(self.failed, radius)
-        self.believed = max(self.lower, radius * 0.995)
-        if self.believed <= self.lower * 1.001:
-            self.believed = self.lower
-        return None
-
-    def _next(self, upper: float | None, ceiling: float) -> float:
-        """The radius to try: double or shrink until there is a bracket, then its geometric mean."""
-        base = self.believed
-        if base == 0 and math.isinf(self.failed):
-            start = upper / 30 if upper is not None else 0.01
-            return min(start, ceiling)
-        if base == 0:
-            return self.failed / 4
+    def _next(self, ceiling: float) -> float:
+        """The radius to try: grow or shrink until there is a bracket, then its geometric mean."""
         if math.isinf(self.failed):
-            return min(base * 2, ceiling)
-        return math.sqrt(base * self.failed)
+            start = _BLIND if math.isinf(ceiling) else ceiling / _START
+            return min(self.lower * 2 or start, ceiling)
+        high = min(self.failed, ceiling)
+        return math.sqrt(self.lower * high) if self.lower else high / 8
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs; JSON-able (infinity as None)."""
         failed = None if math.isinf(self.failed) else self.failed
-        return {"lower": self.lower, "believed": self.believed, "failed": failed, "finished": self.finished}
+        return {"lower": self.lower, "failed": failed, "finished": self.finished}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.lower, self.believed = float(state["lower"]), float(state["believed"])
+        """Go on from what `state` gave."""
+        self.lower = float(state["lower"])
         self.failed = math.inf if state["failed"] is None else float(state["failed"])
         self.finished = bool(state["finished"])

@@ -1,0 +1,108 @@
+"""The root certificate: its radius only grows, and no attack succeeds inside the ball that it proves."""
+
+import pytest
+import torch
+
+from tests.engine.bounding import HEIGHT, LENGTH, WIDTH, attacked, flow_region, make_frames, make_graph
+from verification.engine.bounds.problem import Problem
+from verification.engine.errors import Stopped
+from verification.engine.game.root import RootSearch, prove
+from verification.engine.perturbation import Norm, build_space
+from verification.engine.relaxation import Rounding
+
+
+def make_problem(
+    network: str, norm: Norm, space: str = "dense", flows: tuple[int, ...] | None = None, seed: int = 2
+) -> Problem:
+    graph, frames = make_graph(network, seed), make_frames(seed)
+    with torch.no_grad():
+        label = int(graph(frames.double().unsqueeze(0)).argmax())
+    return Problem(graph, frames, build_space(space, LENGTH, HEIGHT, WIDTH, flows), norm, label)
+
+
+def never() -> None:
+    pass
+
+
+def finish(search: RootSearch, upper: float | None) -> list[float]:
+    proven = []
+    while not search.finished:
+        radius = search.step(upper, never)
+        if radius is not None:
+            proven.append(radius)
+    return proven
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+@pytest.mark.parametrize("space", ["dense", "translation"])
+@pytest.mark.parametrize("network", ["conv3d", "lstm"])
+def test_no_attack_succeeds_inside_the_proven_ball(network: str, space: str, norm: Norm) -> None:
+    problem = make_problem(network, norm, space)
+    search = RootSearch(problem, limit=None)
+    proven = finish(search, upper=None)
+    assert proven == sorted(proven)
+    assert search.lower == proven[-1] > 0
+    _, points = flow_region(problem.frames, space, norm, search.lower, Rounding(rigorous=True))
+    for a in [*attacked(problem.graph, points, problem.label, seed=1, steps=60), *points.draw(200, seed=2)]:
+        with torch.no_grad():
+            assert int(problem.logits(a).argmax()) == problem.label
+
+
+def test_bisection_ends_within_one_percent_of_the_first_failure() -> None:
+    search = RootSearch(make_problem("conv3d", Norm.L2), limit=None)
+    finish(search, upper=None)
+    assert search.lower < search.failed <= search.lower * 1.01
+    assert not prove(search.problem, search.failed * 1.001, rigorous=True, check=never)
+
+
+def test_the_limit_ends_the_search_with_a_proof_of_exactly_the_limit() -> None:
+    whole = RootSearch(make_problem("conv3d", Norm.L2), limit=None)
+    finish(whole, upper=None)
+    limit = whole.lower / 2
+    search = RootSearch(whole.problem, limit=limit)
+    assert finish(search, upper=None)[-1] == limit
+
+
+def test_the_upper_bound_is_never_passed() -> None:
+    problem = make_problem("conv3d", Norm.LINF)
+    search = RootSearch(problem, limit=None)
+    assert all(radius <= 0.004 for radius in finish(search, upper=0.004))
+
+
+def test_goes_on_from_its_state() -> None:
+    first = RootSearch(make_problem("conv3d", Norm.L2), limit=None)
+    for _ in range(3):
+        first.step(None, never)
+    second = RootSearch(first.problem, limit=None)
+    second.restore(first.state())
+    assert second.lower == first.lower
+    assert finish(second, None)[-1] == finish(first, None)[-1]
+
+
+def test_stopping_in_the_middle_loses_nothing() -> None:
+    search = RootSearch(make_problem("lstm", Norm.L2), limit=None)
+    search.step(None, never)
+    before = search.state()
+
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        search.step(None, stop)
+    assert search.state() == before
+
+
+def test_a_bound_that_overflows_proves_nothing() -> None:
+    assert not prove(make_problem("lstm", Norm.L2), 1e308, rigorous=True, check=never)
+
+
+def test_a_clip_on_the_decision_boundary_has_radius_zero() -> None:
+    problem = make_problem("linear", Norm.L2)
+    with torch.no_grad():
+        logits = problem.logits_of(problem.frames.double())
+    other = int(logits.argsort()[-2])
+    tied = problem.graph.nodes[-1].operation.bias
+    tied[other] += float(logits[problem.label] - logits[other])
+    search = RootSearch(problem, limit=None)
+    finish(search, upper=None)
+    assert search.lower == 0.0
