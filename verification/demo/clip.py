@@ -14,8 +14,8 @@ from verification.demo.footage import fetch_footage
 #: Frames a second of the written videos.
 _RATE = 10.0
 
-#: A pan to the right over the passenger of the car, at ordinary speed.
-DEMO_SHOT = Shot(Movement.PAN_RIGHT, first=20, step=1, window=84.0, speed=2.0, place=(0.5, 0.4))
+#: A pan to the right over the passenger of the car, at ordinary speed, through a slightly soft lens.
+DEMO_SHOT = Shot(Movement.PAN_RIGHT, first=20, step=1, window=84.0, speed=2.0, place=(0.5, 0.4), softness=1.0)
 
 
 def demo_video(directory: Path) -> Path:
@@ -24,9 +24,8 @@ def demo_video(directory: Path) -> Path:
     Eight frames of 64x64, lossless, the same bytes every time. Raises FootageError.
     """
     path = directory / "demo-pan-right.avi"
-    if not path.is_file():
-        source = testing_source(fetch_footage(directory))
-        write_video(path, film(source.frames, DEMO_SHOT, length=LENGTH, size=SIZE))
+    source = testing_source(fetch_footage(directory))
+    write_video(path, film(source.frames, DEMO_SHOT, length=LENGTH, size=SIZE))
     return path
 
 

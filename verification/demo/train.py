@@ -2,11 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from verification.demo.dataset import (
     training_clips,
     training_sources,
 )
+from verification.demo.source import Source
 from verification.engine.network import ARCHITECTURES, InputSpecification, save_classifier
 
 ARCHITECTURE = "camera_motion"
@@ -31,7 +31,7 @@ WEIGHTS = Path(__file__).with_name("camera_motion.safetensors")
 class Recipe:
     """How the committed weights were trained. `smoothing`: of the labels, which keeps the LSTM out of saturation."""
 
-    steps: int = 1200
+    steps: int = 800
     batch: int = 64
     rate: float = 3e-3
     stem_decay: float = 0.05
@@ -61,24 +61,38 @@ def train(
 ) -> nn.Module:
     """A trained `camera_motion` network in eval mode; `progress` gets (step, loss, seconds so far)."""
     recipe = recipe or Recipe()
-    cv2.setNumThreads(1)
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     network = new_network()
+    # One thread: the order of sums, and with it the last digit of every weight, would depend on the number of threads.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        _fit(network, training_sources(footage), recipe, np.random.default_rng(seed), progress)
+    finally:
+        torch.set_num_threads(threads)
+    return network.eval()
+
+
+def _fit(
+    network: nn.Module,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    rng: np.random.Generator,
+    progress: Callable[[int, float, float], None],
+) -> None:
     optimiser = _optimiser(network, recipe)
-    sources = training_sources(footage)
     started = time.monotonic()
     for step in range(recipe.steps):
         clips = training_clips(rng, sources, recipe.batch)
         for group in optimiser.param_groups:
             group["lr"] = _rate(recipe, step)
-        loss = nn.functional.cross_entropy(network(clips.frames), clips.labels, label_smoothing=recipe.smoothing)
+        logits = network(clips.frames)
+        loss = nn.functional.cross_entropy(logits, clips.labels, label_smoothing=recipe.smoothing)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         progress(step + 1, float(loss.detach()), time.monotonic() - started)
-    return network.eval()
 
 
 def new_network() -> nn.Module:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from verification.engine.clip import build_sampling
@@ -176,20 +176,19 @@ def save_classifier(
     }
     metadata |= {key: json.dumps(list(v)) for key, v in (("mean", mean), ("std", deviation)) if v is not None}
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    content = _with_sorted_header(serialise(tensors, metadata))
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         draft = Path(directory) / path.name
-        save_file(tensors, draft, metadata=metadata)
-        _sort_header(draft)
+        draft.write_bytes(content)
         draft.replace(path)
 
 
-def _sort_header(path: Path) -> None:
-    """Give the header of a safetensors file a fixed order, so that the same classifier has the same hash."""
-    content = path.read_bytes()
+def _with_sorted_header(content: bytes) -> bytes:
+    """The same safetensors content with its header in a fixed order: the same classifier has the same hash."""
     (length,) = struct.unpack_from("<Q", content)
     header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
     header += b" " * (-len(header) % 8)
-    path.write_bytes(struct.pack("<Q", len(header)) + header + content[8 + length :])
+    return struct.pack("<Q", len(header)) + header + content[8 + length :]
 
 
 def _architecture(file: ClassifierFile, given: str | None) -> Architecture:
