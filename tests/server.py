@@ -21,7 +21,8 @@ from typing import Any, Self, TypeVar
 import requests
 
 from flowverify.supervisor.home import lock_path, occupant
-from tests.factories import make_classifier_file, make_video_file
+from tests.factories import make_video_file
+from tests.live.undecided import make_undecided_file
 
 ROOT = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
@@ -196,8 +197,8 @@ class RealServer:
         return str(answer["id"])
 
     def _make_material(self) -> dict[str, object]:
-        video = make_video_file(self.home / "made" / "clip.avi")
-        classifier = make_classifier_file(self.home / "made" / "weights.safetensors")
+        video = make_video_file(self.home / "made" / "clip.avi", seed=1)
+        classifier = make_undecided_file(self.home / "made" / "weights.safetensors", video, seed=1)
         made = self.shell(
             f"""
 from pathlib import Path
@@ -240,5 +241,5 @@ print(classifiers.create_classifier(user, team, Path({str(classifier)!r}), "weig
         token = {"csrfmiddlewaretoken": session.cookies["csrftoken"]}
         answer = session.post(self.url + "/login/", data=form | token, timeout=30, allow_redirects=False)
         assert answer.status_code == 302, f"login answered {answer.status_code}: {answer.text[:500]}"
-        session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
+        session.headers["X-CSRFToken"] = session.cookies["csrftoken"] or ""
         return session

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from tests.factories import make_team, make_user, make_verification
+from tests.factories import make_classifier, make_team, make_user, make_verification, make_video
+from tests.live.undecided import make_undecided_file
 from verification.engine import BoundPoint
 from verification.jobs import job, recorder
 from verification.jobs.actors import run_verification
@@ -28,9 +29,12 @@ def not_stopping() -> Iterator[None]:
 
 
 def queued(**fields: Any) -> Verification:
-    """A queued verification of made files."""
+    """A queued verification of made files, of which both bounds move within seconds."""
     user = make_user()
-    return make_verification(make_team(user), user, **{"seconds": 2.0, **fields})
+    team = make_team(user)
+    video, classifier = make_video(team, user, seed=1), make_classifier(team, user)
+    make_undecided_file(Path(classifier.file.path), Path(video.file.path), seed=1)
+    return make_verification(team, user, **{"seconds": 2.0, "video": video, "classifier": classifier, **fields})
 
 
 def run(verification: Verification) -> Verification:

@@ -25,11 +25,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
 
 async def test_a_run_is_told_from_queued_to_its_end_without_a_gap(server: RealServer) -> None:
     session = server.login()
-    verification = server.ask(seconds=4.0)
+    verification = server.ask(seconds=10.0)
     async with real_socket(server.url, session, verification) as connection:
         messages = await listen(connection, lambda told: last_status(told) in FINAL, 60)
     assert last_status(messages) in {"converged", "exhausted"}
     recorded = server.bounds(verification)
+    assert recorded
     told = numbers_told(messages)
     assert [bound["number"] for bound in recorded] == list(range(1, len(recorded) + 1))
     assert told == [bound["number"] for bound in recorded if bound["number"] > messages[0]["number"]]

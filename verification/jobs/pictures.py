@@ -42,9 +42,10 @@ def adversarial_files(flow: Tensor, example: AdversarialExample) -> Iterator[Art
     """
     original, delta = as_fields(flow), as_fields(example.delta)
     scale, fine = common_scale(original), common_scale(delta)
-    yield _npz(Kind.ADVERSARIAL_FLOWS, "adversarial-flows.npz", delta=delta, flow=original)
-    yield _npz(Kind.ADVERSARIAL_CLIP, "clip.npz", frames=example.clip.detach().cpu().numpy())
-    for number, frame in enumerate(example.clip.detach().cpu().numpy(), 1):
+    clip = example.clip.detach().cpu().numpy()
+    yield _npz(Kind.ADVERSARIAL_FLOWS, "adversarial-flows.npz", {"delta": delta, "flow": original})
+    yield _npz(Kind.ADVERSARIAL_CLIP, "clip.npz", {"frames": clip})
+    for number, frame in enumerate(clip, 1):
         yield _png(Kind.PERTURBED_FRAME, number, frame_picture(frame))
     for number, (field, change) in enumerate(zip(original, delta, strict=True), 1):
         yield _png(Kind.PERTURBED_MAGNITUDE, number, magnitude_picture(field + change, scale))
@@ -63,7 +64,7 @@ def _png(kind: Artifact.Kind, number: int, picture: Picture) -> ArtifactFile:
     return ArtifactFile(kind, number, f"{kind.value}-{number:03d}.png", "image/png", encode_png(picture))
 
 
-def _npz(kind: Artifact.Kind, name: str, **arrays: Fields) -> ArtifactFile:
+def _npz(kind: Artifact.Kind, name: str, arrays: dict[str, Fields]) -> ArtifactFile:
     file = io.BytesIO()
-    np.savez(file, **arrays)  # not compressed: this runs in the middle of the search
+    np.savez(file, allow_pickle=False, **arrays)  # not compressed: this runs in the middle of the search
     return ArtifactFile(kind, None, name, "application/octet-stream", file.getvalue())
