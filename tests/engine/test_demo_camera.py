@@ -11,14 +11,16 @@ from verification.demo.camera import LABELS, Frames, Movement, Shot, film
 def source() -> Frames:
     """Twelve equal frames of smooth texture, 120x160."""
     noise = np.random.default_rng(0).uniform(0, 255, (120, 160, 3)).astype(np.float32)
-    texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 4)
+    texture = 255 * (smooth - smooth.min()) / (smooth.max() - smooth.min())
     return np.repeat(texture.astype(np.uint8)[None], 12, axis=0)
 
 
 def flow(clip: Frames) -> np.ndarray:
     """Farneback flow of the first pair, (h, w, 2)."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in clip[:2]]
-    return cv2.calcOpticalFlowFarneback(grey[0], grey[1], None, 0.5, 3, 15, 3, 5, 1.2, 0)
+    start = np.zeros((*grey[0].shape, 2), np.float32)
+    return cv2.calcOpticalFlowFarneback(grey[0], grey[1], start, 0.5, 3, 15, 3, 5, 1.2, 0)
 
 
 def shot(movement: Movement, **options: object) -> Shot:

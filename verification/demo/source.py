@@ -32,7 +32,8 @@ def read_source(path: Path, *, short_side: int) -> Source:
         height, width = picture.shape[:2]
         scale = short_side / min(height, width)
         size = (round(width * scale), round(height * scale))
-        frames.append(cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB))
+        scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        frames.append(np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2RGB), np.uint8))
     capture.release()
     if not frames:
         raise ValueError(f"{path.name} holds no frames")
