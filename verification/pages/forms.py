@@ -17,7 +17,7 @@ _NORM_HELP = {
 }
 _SPACE_HELP = {
     "dense": "Every pixel of every chosen flow may change on its own: the strongest statement.",
-    "translation": "Each chosen flow moves as a whole: two numbers a flow, and much tighter bounds.",
+    "translation": "Each chosen flow moves as a whole: two numbers a flow. A weaker statement with larger radii.",
 }
 _SPACES = [(name, name.title()) for name in SPACES]
 _INTEGER_WIDGET = {"inputmode": "numeric"}
