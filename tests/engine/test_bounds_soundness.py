@@ -62,7 +62,7 @@ def test_float64_and_float32_agree() -> None:
     for rigorous in (True, False):
         region, _ = flow_region(frames, "dense", Norm.L2, 0.3, Rounding(rigorous))
         results.append(bounds_of(graph, region).margins(0).double())
-    assert torch.allclose(*results, atol=1e-4)
+    assert torch.allclose(results[0], results[1], atol=1e-4)
     assert (results[0] <= results[1] + 1e-4).all()
 
 

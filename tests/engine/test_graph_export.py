@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.engine.bounding import HEIGHT, LENGTH, NETWORKS, WIDTH, make_network
-from verification.engine.errors import ClassifierError, UnsupportedOperation
+from verification.engine.errors import ClassifierError, UnsupportedOperationError
 from verification.engine.network.export import export_graph
 
 SHAPE = (1, LENGTH, 3, HEIGHT, WIDTH)
@@ -49,12 +49,12 @@ class Branching(nn.Module):
 
 
 def test_an_unknown_operation_is_refused_with_name_and_place() -> None:
-    with pytest.raises(UnsupportedOperation, match=r"exp.*inner"):
+    with pytest.raises(UnsupportedOperationError, match=r"exp.*inner"):
         export_graph(Head(Exponential()), SHAPE)
 
 
 def test_a_division_by_a_value_of_the_clip_is_refused() -> None:
-    with pytest.raises(UnsupportedOperation, match="division"):
+    with pytest.raises(UnsupportedOperationError, match="division"):
         export_graph(Head(Quotient()), SHAPE)
 
 

@@ -7,6 +7,7 @@ from tests.engine.bounding import HEIGHT, LENGTH, WIDTH, attacked, flow_region, 
 from verification.engine.bounds.problem import Problem
 from verification.engine.errors import Stopped
 from verification.engine.game.root import RootSearch, prove
+from verification.engine.network.operations.linear import Linear
 from verification.engine.perturbation import Norm, build_space
 from verification.engine.relaxation import Rounding
 
@@ -101,7 +102,9 @@ def test_a_clip_on_the_decision_boundary_has_radius_zero() -> None:
     with torch.no_grad():
         logits = problem.logits_of(problem.frames.double())
     other = int(logits.argsort()[-2])
-    tied = problem.graph.nodes[-1].operation.bias
+    head = problem.graph.nodes[-1].operation
+    assert isinstance(head, Linear)
+    tied = head.bias
     tied[other] += float(logits[problem.label] - logits[other])
     search = RootSearch(problem, limit=None)
     finish(search, upper=None)

@@ -32,7 +32,7 @@ def verify(specification: Specification, observer: Observer | None = None, check
     """Bound the maximum safe radius of the clip from both sides until the budget is spent (engine contract, section 4).
 
     Goes on from `checkpoint`, as the observer received it, whose time counts towards the budget; the observer is then
-    told new points only. Raises ClassifierError, UnsupportedOperation, SpecificationError or CheckpointError; when the
+    told new points only. Raises ClassifierError, UnsupportedOperationError, SpecificationError or CheckpointError; when the
     observer asks to stop, the bounds found so far are the result.
     """
     observer = observer or Observer()

@@ -13,7 +13,7 @@ class ClassifierError(EngineError):
     """The classifier cannot be read, does not fit its architecture, or does not behave like a classifier."""
 
 
-class UnsupportedOperation(ClassifierError):
+class UnsupportedOperationError(ClassifierError):
     """The network contains an operation without a bound rule; the message names it and its place."""
 
 

@@ -29,7 +29,7 @@ class Problem:
     def build(cls, specification: "Specification") -> Self:
         """Export the classifier's graph for the clip, build the space, and classify the clip.
 
-        Raises ClassifierError, UnsupportedOperation or SpecificationError.
+        Raises ClassifierError, UnsupportedOperationError or SpecificationError.
         """
         clip, device = specification.clip, torch.device(specification.device)
         height, width = clip.size

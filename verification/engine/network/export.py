@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from verification.engine.errors import ClassifierError, UnsupportedOperation
+from verification.engine.errors import ClassifierError, UnsupportedOperationError
 from verification.engine.network import operations  # noqa: F401 - fills LOWERINGS
 from verification.engine.network.graph import Graph, Node
 from verification.engine.network.lowering import LOWERINGS, Lowering, Reference
@@ -16,7 +16,7 @@ from verification.engine.network.lowering import LOWERINGS, Lowering, Reference
 def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     """The graph of `module` (eval mode) for one clip of shape `input_shape` = (1, l, 3, h, w), constants in float64.
 
-    Raises ClassifierError where the module cannot be traced or does not give one logit vector, UnsupportedOperation
+    Raises ClassifierError where the module cannot be traced or does not give one logit vector, UnsupportedOperationError
     where it contains an operation without a bound rule.
     """
     program = _traced(module, input_shape)
@@ -95,7 +95,7 @@ def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
     try:
         return LOWERINGS[name](lowering, *args, **kwargs)
     except TypeError as error:
-        raise UnsupportedOperation(
+        raise UnsupportedOperationError(
             f"the network uses {name} in a form without a bound rule, in {lowering.place or 'the top module'}: {error}"
         ) from error
 

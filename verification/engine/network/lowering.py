@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import Tensor
 
-from verification.engine.errors import UnsupportedOperation
+from verification.engine.errors import UnsupportedOperationError
 
 if TYPE_CHECKING:
     from verification.engine.network.operations.base import Operation
@@ -75,8 +75,8 @@ class Lowering:
         return Reference(len(self.shapes) - 1)
 
     def refuse(self, what: str) -> NoReturn:
-        """Raise UnsupportedOperation with the operation's place in the model."""
-        raise UnsupportedOperation(
+        """Raise UnsupportedOperationError with the operation's place in the model."""
+        raise UnsupportedOperationError(
             f"the network contains {what} ({self.name} in {self.place or 'the top module'}), for which there is no bound "
             "rule; replace it by an operation from the documentation's list"
         )
