@@ -31,7 +31,7 @@ WEIGHTS = Path(__file__).with_name("camera_motion.safetensors")
 class Recipe:
     """How the committed weights were trained. `smoothing`: of the labels, which keeps the LSTM out of saturation."""
 
-    steps: int = 800
+    steps: int = 1600
     batch: int = 64
     rate: float = 3e-3
     stem_decay: float = 0.05
