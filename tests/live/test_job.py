@@ -1,5 +1,6 @@
 """One job in this process with the real engine: however it ends, the verification says so and the worker lives on."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -104,6 +105,11 @@ def test_a_run_records_bounds_events_pictures_and_data(monkeypatch: pytest.Monke
     for kind in ("flow", "perturbed", "difference"):
         assert count[Artifact.Kind(f"{kind}-magnitude")] == count[Artifact.Kind(f"{kind}-direction")] == pairs
     assert not verification.checkpoint
+    with verification.artifacts.get(kind=Artifact.Kind.RESULT).file.open("rb") as file:
+        document = json.loads(file.read())
+    assert (document["lower"], document["upper"]) == (verification.lower, verification.upper)
+    assert [point["number"] for point in document["history"]] == [bound.number for bound in bounds]
+    assert document["video"]["sha256"] == verification.video.sha256
 
 
 def test_a_file_that_is_no_video_any_more_fails_with_its_reason() -> None:

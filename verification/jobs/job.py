@@ -20,11 +20,12 @@ from verification.engine import (
     verify,
 )
 from verification.engine.flow import build_extractor
+from verification.jobs.files import result_file
 from verification.jobs.lease import OWNER, Lease
 from verification.jobs.recorder import Recorder, StopReason
 from verification.live.publish import publish_status
 from verification.models import Verification
-from verification.services import recording
+from verification.services import artifacts, recording
 from verification.services.classifiers import load_stored
 from verification.services.errors import LeaseLost, ServiceError
 from verification.services.incoming import sentence
@@ -59,7 +60,7 @@ def _run_and_record(verification: Verification, lease: Lease) -> None:
         recorder = _recorder(verification, specification, lease)
         result = _verify(verification, specification, recorder)
         recorder.flush()
-        _end(verification, result, recorder, lease)
+        _end(verification, specification, result, recorder, lease)
     except LeaseLost as error:
         logger.warning("%s", error)
     except DatabaseError:
@@ -125,8 +126,11 @@ def _verify(verification: Verification, specification: Specification, recorder: 
     return verify(specification, recorder)
 
 
-def _end(verification: Verification, result: Result, recorder: Recorder, lease: Lease) -> None:
+def _end(
+    verification: Verification, specification: Specification, result: Result, recorder: Recorder, lease: Lease
+) -> None:
     if result.status is not Status.STOPPED or recorder.reason is StopReason.CANCELLED:
+        artifacts.record_artifacts(verification, [result_file(verification, specification, result)])
         recording.finish(verification, result.status, lease.elapsed)
     elif recorder.reason is StopReason.SHUTDOWN:
         # No new message: the sweep of the next worker that is idle finds it.

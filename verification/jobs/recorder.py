@@ -6,9 +6,10 @@ from enum import Enum, auto
 from torch import Tensor
 
 from verification.engine import AdversarialExample, BoundPoint, Observer
+from verification.engine.artifacts import adversarial_files, original_files
+from verification.jobs.files import as_artifacts
 from verification.jobs.interruption import stopping
 from verification.jobs.lease import Lease
-from verification.jobs.pictures import adversarial_files, original_files
 from verification.live import publish
 from verification.live.payloads import as_point
 from verification.models import Verification
@@ -77,7 +78,8 @@ class Recorder(Observer):
         recording.record_start(self._verification, label, confidence)
         publish.publish_status(self._verification)
         if not self._verification.artifacts.exists():
-            artifacts.record_artifacts(self._verification, original_files(self._frames, self._flow))
+            files = original_files(self._frames, self._flow)
+            artifacts.record_artifacts(self._verification, as_artifacts(files))
 
     def bounds(self, point: BoundPoint) -> None:
         self._points.append(point)
@@ -140,7 +142,7 @@ class Recorder(Observer):
             confidence=example.confidence,
             realisation_rms=example.realisation.rms,
             realisation_median=example.realisation.median,
-            files=adversarial_files(self._flow, example),
+            files=as_artifacts(adversarial_files(self._flow, example)),
         )
         publish.publish_adversarial(self._verification.pk, example.label, example.confidence, revision)
         self._pictures.done(time.monotonic() - began)
