@@ -29,7 +29,7 @@ WEIGHTS = Path(__file__).with_name("camera_motion.safetensors")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the committed weights were trained. `smoothing`: of the labels, which keeps the LSTM out of saturation."""
+    """How the committed weights were trained. `smoothing`: of the labels."""
 
     steps: int = 1600
     batch: int = 64
