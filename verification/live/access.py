@@ -60,9 +60,7 @@ def _check_user(user: User | AnonymousUser, verification_id: UUID) -> None:
     if not user.is_authenticated:
         raise Refused(CloseCode.NOT_LOGGED_IN)
     if not Verification.objects.for_user(user).filter(pk=verification_id).exists():
-        raise Refused(
-            CloseCode.NOT_FOUND
-        )  # also for one of another team: what exists there is nobody's business
+        raise Refused(CloseCode.NOT_FOUND)  # also for one of another team: what exists there is nobody's business
 
 
 async def _current_user(scope: dict[str, Any]) -> User | AnonymousUser:

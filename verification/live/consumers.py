@@ -58,9 +58,7 @@ class VerificationConsumer(AsyncJsonWebsocketConsumer):
         with contextlib.suppress(OSError):  # the broker may be away
             await self.channel_layer.group_discard(group_name(self.verification_id), self.channel_name)
 
-    async def receive(
-        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
-    ) -> None:
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """The browser has nothing to say here."""
 
     async def live_updates(self, message: dict[str, Any]) -> None:

@@ -21,9 +21,7 @@ class Point(TypedDict):
 
 def as_point(bound: Bound) -> Point:
     """A row as it travels."""
-    return Point(
-        number=bound.number, seconds=bound.seconds, lower=bound.lower, upper=bound.upper, source=bound.source
-    )
+    return Point(number=bound.number, seconds=bound.seconds, lower=bound.lower, upper=bound.upper, source=bound.source)
 
 
 class BoundsMessage(TypedDict):

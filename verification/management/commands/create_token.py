@@ -16,9 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="the name of the account that the token acts for")
-        parser.add_argument(
-            "--name", default="command line", help="what it is for, as shown in the list of tokens"
-        )
+        parser.add_argument("--name", default="command line", help="what it is for, as shown in the list of tokens")
         parser.add_argument("--days", type=int, help="days until it expires (default: never)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -26,9 +24,7 @@ class Command(BaseCommand):
         try:
             user = User.objects.get(username=options["user"])
         except User.DoesNotExist as error:
-            raise CommandError(
-                f"there is no user {options['user']!r}; `manage.py create_user` makes one"
-            ) from error
+            raise CommandError(f"there is no user {options['user']!r}; `manage.py create_user` makes one") from error
         try:
             _, plain = tokens.create_token(user, options["name"], days=options["days"])
         except ServiceError as error:

@@ -21,9 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the name to log in with")
-        parser.add_argument(
-            "--password-stdin", action="store_true", help="read the password from standard input"
-        )
+        parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
         parser.add_argument("--team", metavar="NAME", help="also make a team that the account owns")
         parser.add_argument("--administrator", action="store_true", help="may use the administration pages")
 
@@ -31,9 +29,7 @@ class Command(BaseCommand):
         User = get_user_model()
         user = User(username=options["name"])
         user.is_staff = user.is_superuser = options["administrator"]
-        password = (
-            sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else secrets.token_urlsafe(12)
-        )
+        password = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else secrets.token_urlsafe(12)
         user.set_password(password)
         try:
             validate_password(password, user)

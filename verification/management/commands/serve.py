@@ -12,12 +12,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--port", type=int, default=8000, help="port on 127.0.0.1 (default 8000; 0: a free one)"
-        )
-        parser.add_argument(
-            "--no-demo", action="store_true", help="do not fetch and start the demo verification"
-        )
+        parser.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1 (default 8000; 0: a free one)")
+        parser.add_argument("--no-demo", action="store_true", help="do not fetch and start the demo verification")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from flowverify.supervisor.supervisor import Supervisor
