@@ -1,5 +1,8 @@
 """Unsound bounds that were found once; each test failed before its repair."""
 
+import math
+from fractions import Fraction
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,6 +12,7 @@ from tests.engine.bounding import (
     LENGTH,
     TOLERANCE,
     WIDTH,
+    bounds_of,
     flow_region,
     make_frames,
     radius_for,
@@ -38,3 +42,24 @@ def test_views_joined_along_the_batch_axis(kind: str, norm: Norm) -> None:
     graph = export_graph(TwoViews(), (1, LENGTH, 3, HEIGHT, WIDTH))
     region, points = flow_region(make_frames(5), kind, norm, radius_for(kind, norm, 1.0), Rounding(rigorous=True))
     assert worst_violation(graph, region, points, seed=7, count=6) <= TOLERANCE[True]
+
+
+class ManySmallShifts(nn.Module):
+    """One logit adds and takes away 1e10 on one path, and adds `count` times half a unit of its last place on another."""
+
+    count, shift = 300, -0.49 * math.ulp(1e10)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.flatten(1)
+        large, small = x[:, :1] - 1e10, x[:, 1:2]
+        for _ in range(self.count):
+            small = small + self.shift
+        return torch.cat([large + small + 1e10, 0.0 * x[:, 2:3]], 1)
+
+
+def test_constants_of_many_nodes_add_up_with_a_margin() -> None:
+    # Each node covered the rounding of its own constant, none that of adding it to the constants before it.
+    graph = export_graph(ManySmallShifts(), (1, 2, 3, 1, 1))
+    region, _ = flow_region(torch.full((2, 3, 1, 1), 0.25), "pixels", Norm.LINF, 1e-9, Rounding(rigorous=True))
+    exact = 2 * (Fraction(0.25) - Fraction(1e-9)) + ManySmallShifts.count * Fraction(ManySmallShifts.shift)
+    assert Fraction(float(bounds_of(graph, region).margins(0)[0])) <= exact

@@ -104,6 +104,7 @@ class LinearBounds:
         """The functionals rewritten in the clip, and their constants. `seen` hears the elements of every form on the way."""
         pending = {number: form}
         constant = form.coefficients.new_zeros((form.positions, form.coefficients.shape[1]))
+        size, added = constant, 0
         for current in range(number, 0, -1):
             arrived = pending.pop(current, None)
             if arrived is None:
@@ -112,16 +113,17 @@ class LinearBounds:
             node = self.graph.nodes[current - 1]
             pulled = node.operation.backward(arrived, self.sites[current - 1])
             if pulled.constant is not None:
-                constant = constant + pulled.constant
+                constant, size, added = constant + pulled.constant, size + pulled.constant.abs(), added + 1
             for value, part in zip(node.inputs, pulled.forms, strict=True):
                 if part is None:
                     continue
                 seen(part.coefficients[0, 0].numel())
                 if value in pending:
                     part = pending[value] + part
-                    constant = constant - self._sum_margin(value, part)
+                    margin = self._sum_margin(value, part)
+                    constant, size, added = constant - margin, size + margin, added + 1
                 pending[value] = part
-        return pending.get(0), constant
+        return pending.get(0), constant - self.rounding.gamma(added) * size
 
     def _sum_margin(self, value: int, form: Form) -> Tensor | float:
         """What rounding may have lost when two functionals of the same value were added up."""
