@@ -13,8 +13,8 @@ from typing import Any
 from daphne import server as daphne_server
 from daphne.http_protocol import HTTPFactory, WebRequest
 
+from flowverify.supervisor.bodies import BodyServer
 from flowverify.supervisor.lifeline import hold
-from flowverify.supervisor.patience import PatientServer
 
 #: Seconds that a request or a socket may take to end when the server stops.
 CLOSE_SECONDS = 3
@@ -43,7 +43,7 @@ def main() -> None:
 
     # Daphne builds its factory by this name and offers no parameter for it.
     daphne_server.HTTPFactory = RawBodyFactory
-    PatientServer(
+    BodyServer(
         application,
         endpoints=[f"fd:fileno={descriptor}"],
         request_buffer_size=BODY_BYTES,
