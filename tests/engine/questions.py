@@ -20,8 +20,8 @@ def make_classifier(seed: int = 0) -> Classifier:
     network = ARCHITECTURES["cnn_lstm"].build(config, frames=FRAMES, height=HEIGHT, width=WIDTH, classes=3).eval()
     network.requires_grad_(False)
     head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
-    head.weight *= 4
-    head.bias += torch.tensor([0.0, MARGIN, -MARGIN]) - network(make_frames(seed).unsqueeze(0))[0]
+    head.weight.data *= 4
+    head.bias.data += torch.tensor([0.0, MARGIN, -MARGIN]) - network(make_frames(seed).unsqueeze(0))[0]
     labels = ("stands", "walks", "runs")
     return Classifier("small", f"{seed:064d}", "cnn_lstm", labels, InputSpecification(FRAMES, HEIGHT, WIDTH), network)
 
@@ -38,10 +38,10 @@ def make_frames(seed: int = 0) -> Tensor:
     return (frames * 0.3 + 0.5).clamp(0, 1).float()
 
 
-def make_specification(seed: int = 0, **fields: object) -> Specification:
+def make_specification(texture: int = 0, **fields: object) -> Specification:
     settings: dict[str, object] = {"norm": Norm.L2, "budget": Budget(seconds=600, rounds=8), **fields}
-    clip = Clip(make_frames(seed), "texture.avi", f"{seed:064d}")
-    return Specification(clip=clip, classifier=make_classifier(seed), **settings)  # type: ignore[arg-type]
+    clip = Clip(make_frames(texture), "texture.avi", f"{texture:064d}")
+    return Specification(clip=clip, classifier=make_classifier(texture), **settings)  # type: ignore[arg-type]
 
 
 class Recording(Observer):

@@ -31,7 +31,7 @@ def write(path: Path, code: str, count: int = 20, fps: float = 10.0) -> Path:
 def write_gif(path: Path, count: int = 20) -> Path:
     animation = cv2.Animation()
     animation.frames = [cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA) for picture in pictures(count)]
-    animation.durations = np.full(count, 100, np.int32)
+    animation.durations = [100] * count
     assert cv2.imwriteanimation(str(path), animation)
     return path
 

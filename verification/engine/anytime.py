@@ -22,6 +22,7 @@ from verification.engine.specification import Specification
 
 _SEARCH_SHARE = 0.35  # of the time, while both are at work
 _HEAD_START = (3.0, 0.15)  # the search goes first for at most that many seconds, and that share of the budget
+_LEAST_SECONDS = 2.0  # of work that a first run gets, however long the preparation took
 _SLICE_SECONDS = 0.5
 _SLICE = 16  # gradient evaluations of a search slice when rounds are counted
 _ASK_SECONDS = 0.2  # between two questions whether to stop
@@ -68,6 +69,8 @@ class _Run:
         self._spent = {"search": 0.0, "proof": 0.0}
         self._evaluations = _SLICE
         self._prepare(earlier)
+        least = 0.0 if earlier else self.clock.now + _LEAST_SECONDS
+        self._deadline = max(specification.budget.seconds, least)
 
     def _prepare(self, earlier: Checkpoint | None) -> None:
         specification, observer = self.specification, self.observer
@@ -140,7 +143,7 @@ class _Run:
         if self.stopped:
             return Status.STOPPED
         spent = budget.rounds is not None and self.rounds >= budget.rounds
-        return Status.EXHAUSTED if spent or self.clock.now >= budget.seconds else None
+        return Status.EXHAUSTED if spent or self.clock.now >= self._deadline else None
 
     def _check(self) -> None:
         """Called often by everything that takes long. Raises Stopped when the run shall end."""
@@ -148,7 +151,7 @@ class _Run:
         if now - self._asked >= _ASK_SECONDS:
             self._asked = now
             self.stopped = self.stopped or self.observer.should_stop()
-        if self.stopped or self.clock.now >= self.specification.budget.seconds:
+        if self.stopped or self.clock.now >= self._deadline:
             raise Stopped
 
     def _round(self) -> None:
