@@ -19,6 +19,11 @@ from tests.engine.bounding import (
     worst_violation,
 )
 from verification.engine.network.export import export_graph
+from verification.engine.network.graph import Graph, Node
+from verification.engine.network.operations.arithmetic import Add, Affine
+from verification.engine.network.operations.base import Operation
+from verification.engine.network.operations.shape import Reshape
+from verification.engine.network.operations.slicing import Concatenate, Slice
 from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Rounding
 
@@ -44,22 +49,25 @@ def test_views_joined_along_the_batch_axis(kind: str, norm: Norm) -> None:
     assert worst_violation(graph, region, points, seed=7, count=6) <= TOLERANCE[True]
 
 
-class ManySmallShifts(nn.Module):
-    """One logit adds and takes away 1e10 on one path, and adds `count` times half a unit of its last place on another."""
-
-    count, shift = 300, -0.49 * math.ulp(1e10)
-
-    def forward(self, clip: Tensor) -> Tensor:
-        x = clip.flatten(1)
-        large, small = x[:, :1] - 1e10, x[:, 1:2]
-        for _ in range(self.count):
-            small = small + self.shift
-        return torch.cat([large + small + 1e10, 0.0 * x[:, 2:3]], 1)
-
-
 def test_constants_of_many_nodes_add_up_with_a_margin() -> None:
     # Each node covered the rounding of its own constant, none that of adding it to the constants before it.
-    graph = export_graph(ManySmallShifts(), (1, 2, 3, 1, 1))
+    # One path adds 1e10, which is taken away at the end, another half a unit of its last place 1000 times.
+    count, shift, one = 1000, -0.49 * math.ulp(1e10), torch.ones((1, 1), dtype=torch.float64)
+    steps: list[tuple[Operation, tuple[int, ...]]] = [
+        (Reshape((1, 6)), (0,)),
+        (Slice(1, 0, 1), (1,)),
+        (Affine(one, -1e10 * one), (2,)),
+        (Slice(1, 1, 2), (1,)),
+        *((Affine(one, shift * one), (number,)) for number in range(4, count + 4)),
+        (Add(), (3, count + 4)),
+        (Affine(one, 1e10 * one), (count + 5,)),
+        (Affine(0 * one, 0 * one), (2,)),
+        (Concatenate(1), (count + 6, count + 7)),
+    ]
+    shapes: list[tuple[int, ...]] = [(1, 2, 3, 1, 1)]
+    for operation, inputs in steps:
+        shapes.append(operation.output_shape(*(shapes[i] for i in inputs)))
+    nodes = (Node(*step, shape, "", "") for step, shape in zip(steps, shapes[1:], strict=True))
     region, _ = flow_region(torch.full((2, 3, 1, 1), 0.25), "pixels", Norm.LINF, 1e-9, Rounding(rigorous=True))
-    exact = 2 * (Fraction(0.25) - Fraction(1e-9)) + ManySmallShifts.count * Fraction(ManySmallShifts.shift)
-    assert Fraction(float(bounds_of(graph, region).margins(0)[0])) <= exact
+    exact = 2 * (Fraction(0.25) - Fraction(1e-9)) + count * Fraction(shift)
+    assert Fraction(float(bounds_of(Graph(shapes[0], tuple(nodes)), region).margins(0)[0])) <= exact
