@@ -28,7 +28,7 @@ class ReadableFile(Protocol):
     def close(self) -> None: ...
 
 
-class RangeNotSatisfiable(Exception):  # noqa: N818 - named after the status 416
+class RangeNotSatisfiable(Exception):
     """The asked range begins behind the end of the file."""
 
 

@@ -25,5 +25,5 @@ class CheckpointError(EngineError):
     """A checkpoint cannot be read or belongs to another question."""
 
 
-class Stopped(Exception):  # noqa: N818 - a signal, not an error
-    """Raised inside a long computation when the observer asks to stop; never reaches a caller of `verify`."""
+class Stopped(BaseException):
+    """A signal, not an error: raised inside a long computation when the observer asks to stop; never leaves `verify`."""

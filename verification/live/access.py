@@ -26,7 +26,7 @@ class CloseCode(IntEnum):
 
 
 @dataclass(frozen=True)
-class Refused(Exception):  # noqa: N818 - an answer, not an error
+class Refused(Exception):
     """The socket must be closed with this code."""
 
     code: CloseCode

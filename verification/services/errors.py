@@ -1,5 +1,4 @@
 """What services refuse, in words for people: pages, API and command line show `str(error)` as it is."""
-# ruff: noqa: N818 - refusals are named by what they say
 
 
 class ServiceError(Exception):

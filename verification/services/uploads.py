@@ -32,7 +32,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class TooLarge(ServiceError):  # noqa: N818 - named by what it says, like its siblings
+class TooLarge(ServiceError):
     """More bytes than may come."""
 
 

@@ -76,7 +76,7 @@ class TusView(APIView):
         return answer
 
 
-class WrongVersion(ServiceError):  # noqa: N818 - named by what it says, like its siblings
+class WrongVersion(ServiceError):
     """The client speaks another version of the protocol."""
 
 

@@ -74,19 +74,12 @@ class LinearBounds:
         cost = self._cost(number, form)
         positions = max(1, self.memory // (cost * count))
         channels = max(1, min(count, self.memory // cost))
-        rows = [form.rows(start, start + positions) for start in range(0, form.positions, positions)]
-        return torch.cat(
-            [
-                torch.cat(
-                    [
-                        self.lower(number, row.like(row.coefficients[:, first : first + channels]))
-                        for first in range(0, count, channels)
-                    ],
-                    1,
-                )
-                for row in rows
-            ]
-        )
+        batches = []
+        for start in range(0, form.positions, positions):
+            rows = form.rows(start, start + positions)
+            parts = [self.lower(number, rows.like(part)) for part in rows.coefficients.split(channels, 1)]
+            batches.append(torch.cat(parts, 1))
+        return torch.cat(batches)
 
     def _cost(self, number: int, form: Form) -> int:
         """The elements of the largest form on the way of one functional to the clip, found on the one in the middle."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from verification.engine.errors import ClassifierError, UnsupportedOperationError
-from verification.engine.network import operations  # noqa: F401 - fills LOWERINGS
 from verification.engine.network.graph import Graph, Node
-from verification.engine.network.lowering import LOWERINGS, Lowering, Reference
+from verification.engine.network.lowering import Lowering, Reference
+from verification.engine.network.operations import LOWERINGS
 
 
 def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
@@ -84,7 +84,8 @@ def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
     flat = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Reference)]
     if not flat:
         kwargs = {key: torch.float64 if value is torch.float32 else value for key, value in kwargs.items()}
-        result = node.target(*args, **kwargs)  # type: ignore[operator]
+        compute: Any = node.target
+        result = compute(*args, **kwargs)
         return _wide(result)
     name = str(node.target)
     value = node.meta.get("val")

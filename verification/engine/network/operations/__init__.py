@@ -1,5 +1,9 @@
-"""The operations that the engine can bound. A new one is one file here and its name in the import below."""
+"""The operations that the engine can bound. A new one is one file here and its name in the import below.
 
+Importing this package fills `LOWERINGS`, which is why it is taken from here.
+"""
+
+from verification.engine.network.lowering import LOWERINGS
 from verification.engine.network.operations import (
     arithmetic,
     convolution,
@@ -15,6 +19,7 @@ from verification.engine.network.operations import (
 from verification.engine.network.operations.base import Elementwise, Operation, Pulled, Site
 
 __all__ = [
+    "LOWERINGS",
     "Elementwise",
     "Operation",
     "Pulled",

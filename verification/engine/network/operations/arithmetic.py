@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verification.engine.network.lowering import Lowering, Value, lowers
+from verification.engine.network.lowering import Lowering, Reference, Value, lowers
 from verification.engine.network.operations.base import Operation, Pulled, Site
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.shape import expand
 from verification.engine.relaxation import Form, Interval, Rounding
+
+#: What an arithmetic operation may get: a value of the clip, a constant tensor, or a number.
+Operand = Value | float
 
 
 @dataclass(frozen=True)
@@ -75,30 +78,24 @@ def _pair(graph: Lowering, x: Value, y: Value) -> tuple[Value, Value]:
     return expand(graph, x, shape), expand(graph, y, shape)
 
 
-def _is_constant(value: Value | float) -> bool:
-    return isinstance(value, Tensor | int | float)
-
-
 @lowers("aten.add.Tensor", "aten.add.Scalar")
-def _add(graph: Lowering, x: Value, y: Value, *, alpha: float = 1) -> Value:
-    if _is_constant(y):
-        return affine(graph, x, 1.0, alpha * y)  # type: ignore[operator]
-    if _is_constant(x):
-        return affine(graph, y, alpha, x)  # type: ignore[arg-type]
+def _add(graph: Lowering, x: Operand, y: Operand, *, alpha: float = 1) -> Value:
+    if not isinstance(x, Reference):
+        return affine(graph, _reference(graph, y), alpha, x)
+    if not isinstance(y, Reference):
+        return affine(graph, x, 1.0, alpha * y)
     return graph.emit(Add(), *_pair(graph, x, y if alpha == 1 else affine(graph, y, alpha, 0.0)))
 
 
 @lowers("aten.sub.Tensor", "aten.sub.Scalar")
-def _sub(graph: Lowering, x: Value, y: Value, *, alpha: float = 1) -> Value:
-    return (
-        _add(graph, x, y, alpha=-alpha)
-        if _is_constant(x) or _is_constant(y) or alpha != 1
-        else graph.emit(Add(-1), *_pair(graph, x, y))
-    )
+def _sub(graph: Lowering, x: Operand, y: Operand, *, alpha: float = 1) -> Value:
+    if isinstance(x, Reference) and isinstance(y, Reference) and alpha == 1:
+        return graph.emit(Add(-1), *_pair(graph, x, y))
+    return _add(graph, x, y, alpha=-alpha)
 
 
 @lowers("aten.rsub.Scalar", "aten.rsub.Tensor")
-def _rsub(graph: Lowering, x: Value, y: Value) -> Value:
+def _rsub(graph: Lowering, x: Operand, y: Operand) -> Value:
     return _sub(graph, y, x)
 
 
@@ -108,19 +105,26 @@ def _neg(graph: Lowering, x: Value) -> Value:
 
 
 @lowers("aten.mul.Tensor", "aten.mul.Scalar")
-def _mul(graph: Lowering, x: Value, y: Value) -> Value:
-    if _is_constant(y):
-        return affine(graph, x, y, 0.0)  # type: ignore[arg-type]
-    if _is_constant(x):
-        return affine(graph, y, x, 0.0)  # type: ignore[arg-type]
+def _mul(graph: Lowering, x: Operand, y: Operand) -> Value:
+    if not isinstance(x, Reference):
+        return affine(graph, _reference(graph, y), x, 0.0)
+    if not isinstance(y, Reference):
+        return affine(graph, x, y, 0.0)
     return graph.emit(Product(), *_pair(graph, x, y))
 
 
 @lowers("aten.div.Tensor", "aten.div.Scalar")
-def _div(graph: Lowering, x: Value, y: Value) -> Value:
-    if not _is_constant(y):
+def _div(graph: Lowering, x: Operand, y: Operand) -> Value:
+    if isinstance(y, Reference):
         graph.refuse("a division by a value that depends on the clip")
-    return affine(graph, x, 1.0 / y, 0.0)  # type: ignore[operator]
+    return affine(graph, _reference(graph, x), 1.0 / y, 0.0)
+
+
+def _reference(graph: Lowering, x: Operand) -> Reference:
+    """One of the operands depends on the clip, otherwise the operation would have been folded."""
+    if not isinstance(x, Reference):
+        graph.refuse("arithmetic on constants alone")
+    return x
 
 
 @lowers("aten._native_batch_norm_legit_no_training.default")
