@@ -4,6 +4,7 @@ The referee never trusts a bound rule. It evaluates the graph concretely in floa
 extreme ones, and ones that an attack on the margins found, and reports by how much any value leaves its interval.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -150,6 +151,7 @@ def make_network(name: str, seed: int, gain: float = 1.5) -> nn.Module:
     return module
 
 
+@functools.cache
 def make_graph(name: str, seed: int, gain: float = 1.5) -> Graph:
     return export_graph(make_network(name, seed, gain), (1, LENGTH, 3, HEIGHT, WIDTH))
 

@@ -1,5 +1,7 @@
 """The root certificate: its radius only grows, and no attack succeeds inside the ball that it proves."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -102,10 +104,12 @@ def test_a_clip_on_the_decision_boundary_has_radius_zero() -> None:
     with torch.no_grad():
         logits = problem.logits_of(problem.frames.double())
     other = int(logits.argsort()[-2])
-    head = problem.graph.nodes[-1].operation
-    assert isinstance(head, Linear)
-    tied = head.bias
-    tied[other] += float(logits[problem.label] - logits[other])
+    *before, head = problem.graph.nodes
+    assert isinstance(head.operation, Linear)
+    bias = head.operation.bias.clone()
+    bias[other] += logits[problem.label] - logits[other]
+    tied = replace(head, operation=replace(head.operation, bias=bias))
+    problem = replace(problem, graph=replace(problem.graph, nodes=(*before, tied)))
     search = RootSearch(problem, limit=None)
     finish(search, upper=None)
     assert search.lower == 0.0
