@@ -18,13 +18,16 @@ from tests.engine.bounding import (
     radius_for,
     worst_violation,
 )
+from verification.engine.bounds.problem import Problem
+from verification.engine.game.root import prove
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph, Node
 from verification.engine.network.operations.arithmetic import Add, Affine
 from verification.engine.network.operations.base import Operation
+from verification.engine.network.operations.linear import Linear
 from verification.engine.network.operations.shape import Reshape
 from verification.engine.network.operations.slicing import Concatenate, Slice
-from verification.engine.perturbation import Norm
+from verification.engine.perturbation import Norm, build_space
 from verification.engine.relaxation import Rounding
 
 
@@ -71,3 +74,20 @@ def test_constants_of_many_nodes_add_up_with_a_margin() -> None:
     region, _ = flow_region(torch.full((2, 3, 1, 1), 0.25), "pixels", Norm.LINF, 1e-9, Rounding(rigorous=True))
     exact = 2 * (Fraction(0.25) - Fraction(1e-9)) + count * Fraction(shift)
     assert Fraction(float(bounds_of(Graph(shapes[0], tuple(nodes)), region).margins(0)[0])) <= exact
+
+
+def test_underflow_proves_nothing() -> None:
+    # Weights that float32 holds: pulled back through the small ones, the functional vanished before the large ones came.
+    # The logits are 0.5e-38 and x 1e-38, with x a pixel that is 0.4 and that a whole pixel of movement makes 0.9.
+    scales = [1e38] * 8 + [1e-38] * 9
+    one, head = torch.ones((1, 12), dtype=torch.float64), torch.zeros((12, 2), dtype=torch.float64)
+    head[6, 1] = 1.0
+    chain = [Affine(scale * one, 0 * one) for scale in scales]
+    operations = [Reshape((1, 12)), *chain, Linear(head, torch.tensor([0.5e-38, 0.0], dtype=torch.float64))]
+    shapes = [*[(1, 12)] * (len(chain) + 1), (1, 2)]
+    nodes = tuple(Node(op, (i,), shape, "", "") for i, (op, shape) in enumerate(zip(operations, shapes, strict=True)))
+    frames = torch.tensor([0.4, 0.9]).expand(2, 3, 1, 2)
+    problem = Problem(Graph((1, 2, 3, 1, 2), nodes), frames, build_space("translation", 2, 1, 2), Norm.LINF, label=0)
+    assert int(problem.logits(torch.zeros((1, 2), dtype=torch.float64)).argmax()) == 0
+    assert int(problem.logits(torch.tensor([[-1.0, 0.0]], dtype=torch.float64)).argmax()) == 1
+    assert not prove(problem, 1.0, rigorous=True, check=lambda: None)
