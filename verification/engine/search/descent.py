@@ -16,8 +16,8 @@ from verification.engine.bounds.problem import Problem
 from verification.engine.search.start import margin_of
 from verification.engine.search.steepest import steepest
 
-_TURN = (0.5, 0.02)  # share of the way to the extreme point, first and last
-_STRETCH = (0.2, 0.002)  # relative change of the norm, first and last
+_TURN = (0.5, 0.1)  # share of the way to the extreme point, first and last
+_STRETCH = (0.2, 0.05)  # relative change of the norm, first and last
 _APPROACH = 0.4  # relative change of the norm until the boundary is met for the first time
 _BEYOND = 1e-4  # how far past the boundary Newton aims, in logits
 

@@ -19,6 +19,7 @@ from verification.engine.search.polish import polish
 from verification.engine.search.start import Start, first_order_start
 
 _LENGTH = 60  # gradient evaluations of one descent
+_SCREENING = 40  # and of the first descent towards a class
 _TARGETS = 10  # classes that are tried one by one
 _FIRST = 0.1  # the first point lies at this share of the first-order distance, which overestimates it
 _HOPELESS = 1.25  # a descent that is halfway through and this much above the best is given up
@@ -102,25 +103,29 @@ class MinimumNormSearch:
         """What the descent number `attempt` does, and where it starts."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.attempt)
         reach = _REACHES[self.attempt % len(_REACHES)]
-        order = self._targets(check)
+        # The best point is taken up again as soon as two classes were tried: that gains most, and early.
+        order: list[int | None] = [*self._targets(check)]
+        order.insert(2, None)
+        target = order[self.attempt] if self.attempt < len(order) else None
+        if target is not None:
+            return Plan(target, 0.7, _SCREENING, reach), self._from_clip(target, reach, generator)
         if self.attempt < len(order):
-            target = order[self.attempt]
-            return Plan(target, 0.7, _LENGTH, reach), self._from_clip(target, reach, generator)
+            return self._restart(0, reach, generator)
         return self._restart(self.attempt - len(order), reach, generator)
 
     def _restart(self, number: int, reach: float, generator: torch.Generator) -> tuple[Plan, Tensor]:
-        """In turn: refine the best point, choose the sides of the kinks anew at it, or shake it; then a random start."""
+        """In turn: choose the sides of the kinks anew at the best point, refine it, or shake it; then a random start."""
         memory = (0.5, 0.9, 0.7)[number // 4 % 3]
         if self.best is None or number % 4 == 3:
             return Plan(None, memory, _LENGTH, reach), self._from_clip(None, reach, generator, noise=1.0)
         best = self.best.float()
         if number % 4 == 0:
-            return Plan(None, memory, _LENGTH, reach, gentle=0.5), best
-        if number % 4 == 1:
             with torch.no_grad():
                 clip = impose(self.problem.frames, self.problem.space.lift(best))
             direction = first_order_start(self.problem, clip, None, reach).direction
             return Plan(None, memory, _LENGTH, reach, gentle=0.25), direction * self.norm
+        if number % 4 == 1:
+            return Plan(None, memory, _LENGTH, reach, gentle=0.5), best
         shaken = best + self._noise(best, generator) * (0.5 * self.norm)
         return Plan(None, memory, _LENGTH, reach, gentle=0.25), shaken
 
