@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, close_old_connections
 
+from verification.engine.rounded import lower_bound, upper_bound
 from verification.models import Verification
 
 TICK_SECONDS = 1.0
@@ -49,6 +50,6 @@ class DemoProgress:
 
 def describe(verification: Verification) -> str:
     """Both bounds and the state of a verification in one line."""
-    upper = "not found yet" if verification.upper is None else f"{verification.upper:.4g}"
-    line = f"lower bound {verification.lower:.4g} (proven)   upper bound {upper}   {verification.status}"
+    upper = "not found yet" if verification.upper is None else upper_bound(verification.upper)
+    line = f"lower bound {lower_bound(verification.lower)} (proven)   upper bound {upper}   {verification.status}"
     return f"{line}: {verification.error}" if verification.error else line

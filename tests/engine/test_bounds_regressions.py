@@ -91,3 +91,28 @@ def test_underflow_proves_nothing() -> None:
     assert int(problem.logits(torch.zeros((1, 2), dtype=torch.float64)).argmax()) == 0
     assert int(problem.logits(torch.tensor([[-1.0, 0.0]], dtype=torch.float64)).argmax()) == 1
     assert not prove(problem, 1.0, rigorous=True, check=lambda: None)
+
+
+class Padded(nn.Module):
+    """Windows at the rim see nothing but padding: it is wider than the kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.again = nn.Conv2d(3, 4, 2, stride=3, padding=4), nn.Conv2d(4, 2, 2, padding=3)
+        with torch.no_grad():
+            self.head = nn.LazyLinear(3)
+            self(torch.rand(1, LENGTH, 3, HEIGHT, WIDTH))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.head(torch.relu(self.again(torch.relu(self.conv(clip.flatten(0, 1))))).reshape(1, -1))
+
+
+def test_windows_that_lie_wholly_in_padding() -> None:
+    # They had no length, at which the bounds broke off.
+    torch.manual_seed(0)
+    graph = export_graph(Padded(), (1, LENGTH, 3, HEIGHT, WIDTH))
+    for kind in ("dense", "pixels"):
+        region, points = flow_region(
+            make_frames(5), kind, Norm.L2, radius_for(kind, Norm.L2, 1.0), Rounding(rigorous=True)
+        )
+        assert worst_violation(graph, region, points, seed=7, count=6) <= TOLERANCE[True]

@@ -58,6 +58,23 @@ def test_a_division_by_a_value_of_the_clip_is_refused() -> None:
         export_graph(Head(Quotient()), SHAPE)
 
 
+class Unbatched(nn.Module):
+    """Pools frames without a batch axis."""
+
+    def __init__(self, pool: nn.Module) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.pool(clip[0, 0])
+
+
+@pytest.mark.parametrize("pool", [nn.AvgPool2d(2), nn.MaxPool2d(2)])
+def test_pooling_without_a_batch_axis_is_refused(pool: nn.Module) -> None:
+    with pytest.raises(UnsupportedOperationError, match="without a batch axis"):
+        export_graph(Head(Unbatched(pool)), SHAPE)
+
+
 def test_control_flow_that_depends_on_the_clip_is_refused() -> None:
     with pytest.raises(ClassifierError, match="cannot be turned into a graph"):
         export_graph(Head(Branching()), SHAPE)

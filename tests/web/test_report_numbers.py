@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verification.reports.numbers import duration, keep_together, lower_bound, percent, plain, upper_bound
+from verification.engine.rounded import lower_bound, plain, upper_bound
+from verification.reports.numbers import duration, keep_together, percent
 
 SIZES = st.floats(min_value=1e-12, max_value=1e9, allow_nan=False)
 

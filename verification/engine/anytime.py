@@ -17,6 +17,7 @@ from verification.engine.game.root import RootSearch
 from verification.engine.ledger import Ledger
 from verification.engine.observer import Observer
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
+from verification.engine.rounded import lower_bound, upper_bound
 from verification.engine.search import MinimumNormSearch, confirm
 from verification.engine.specification import Specification
 
@@ -193,7 +194,8 @@ class _Run:
             self._tell(point)
             self.observer.adversarial(example)
             if first:
-                self.observer.event(f"First adversarial example: {self._name(example.label)}, {point.upper:.4g} away.")
+                away = upper_bound(example.distances[self.specification.norm])
+                self.observer.event(f"First adversarial example: {self._name(example.label)}, {away} away.")
 
     def _pace(self, took: float) -> None:
         """Fit the next slice into its time; with counted rounds every slice is the same."""
@@ -212,7 +214,9 @@ class _Run:
         if point is not None:
             self._tell(point)
             if first:
-                self.observer.event(f"First proof: no change of the flow up to {point.lower:.4g} alters the class.")
+                self.observer.event(
+                    f"First proof: no change of the flow up to {lower_bound(point.lower)} alters the class."
+                )
 
     def _tell(self, point: BoundPoint) -> None:
         self._unsaved = True

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from verification.engine import rounded
 from verification.models import Verification
-from verification.reports import numbers
 
 #: Of the distance between the bounds, so many powers of ten make an empty bar.
 DECADES = 4
@@ -40,10 +40,10 @@ def _row(verification: Verification, position: int | None) -> VerificationRow:
     ratio = upper / lower if upper is not None and lower > 0 else None
     return VerificationRow(
         verification=verification,
-        lower=numbers.lower_bound(lower) if lower > 0 else "",
-        upper="" if upper is None else numbers.upper_bound(upper),
+        lower=rounded.lower_bound(lower) if lower > 0 else "",
+        upper="" if upper is None else rounded.upper_bound(upper),
         no_upper=_no_upper(verification),
-        ratio="" if ratio is None else numbers.upper_bound(ratio),
+        ratio="" if ratio is None else rounded.upper_bound(ratio),
         closeness=_closeness(verification.status, ratio),
         waiting="" if position is None else _waiting(position),
     )

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from verification.reports import numbers, terms
+from verification.engine import rounded
+from verification.reports import terms
 from verification.reports.facts import Facts
 
 #: Above this ratio the extractor does not see the manipulation as it was asked. Measured (engine contract,
@@ -55,8 +56,8 @@ def explanations(facts: Facts) -> list[Explanation]:
 def realisation(facts: Facts) -> Realisation | None:
     """None until an example is found. Judged by the medians, because the extractor has outliers."""
     median, rms = facts.realisation_median, facts.realisation_rms
-    parts = [] if median is None else [f"{numbers.plain(median)} as the ratio of medians"]
-    parts += [] if rms is None else [f"{numbers.plain(rms)} as root mean square"]
+    parts = [] if median is None else [f"{rounded.plain(median)} as the ratio of medians"]
+    parts += [] if rms is None else [f"{rounded.plain(rms)} as root mean square"]
     if not parts:
         return None
     error = median if median is not None else rms

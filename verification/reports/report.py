@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils import timezone
 
+from verification.engine import rounded
 from verification.models import Artifact, Verification
 from verification.reports import explanations, figures, history, numbers, terms, wording
 from verification.reports.explanations import Explanation, Realisation
@@ -136,9 +137,9 @@ def _row(point: Point) -> TableRow:
     known = point.upper is not None and point.lower > 0
     return TableRow(
         time=numbers.duration(point.seconds),
-        lower=numbers.lower_bound(point.lower),
-        upper="–" if point.upper is None else numbers.upper_bound(point.upper),
-        ratio=numbers.upper_bound(point.upper / point.lower) if known and point.upper is not None else "–",
+        lower=rounded.lower_bound(point.lower),
+        upper="–" if point.upper is None else rounded.upper_bound(point.upper),
+        ratio=rounded.upper_bound(point.upper / point.lower) if known and point.upper is not None else "–",
     )
 
 
@@ -150,7 +151,7 @@ def _caption(shown: int, recorded: int) -> str:
 def _reproducibility(verification: Verification) -> list[NamedFact]:
     video, classifier = verification.video, verification.classifier
     flows = "all" if verification.flows is None else ", ".join(map(str, verification.flows))
-    radius = "no limit" if verification.radius is None else f"{numbers.plain(verification.radius)} px"
+    radius = "no limit" if verification.radius is None else f"{rounded.plain(verification.radius)} px"
     size = f"{verification.frames} frames of {classifier.height} × {classifier.width}"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(verification.versions.items()))
     found = [

@@ -4,6 +4,7 @@ Every sentence here is a claim. Proven is only a lower bound with the guarantee 
 concrete example; whatever lies between or beyond is said to be unknown. Numbers are rounded to the safe side.
 """
 
+from verification.engine import rounded
 from verification.reports import numbers, terms
 from verification.reports.facts import Facts
 
@@ -11,12 +12,12 @@ from verification.reports.facts import Facts
 def headline(facts: Facts) -> str:
     """The outcome in one line."""
     if facts.lower > 0 and facts.lower_guarantee == "sound":
-        proven = f"Proven safe up to {numbers.lower_bound(facts.lower)} px in {terms.NORM_NAMES[facts.norm]}"
+        proven = f"Proven safe up to {rounded.lower_bound(facts.lower)} px in {terms.NORM_NAMES[facts.norm]}"
     else:
         proven = "No radius proven" if facts.finished else "No radius proven yet"
     if facts.upper is None:
         return proven
-    return f"{proven}; the class changes at {numbers.upper_bound(facts.upper)} px"
+    return f"{proven}; the class changes at {rounded.upper_bound(facts.upper)} px"
 
 
 def summary(facts: Facts) -> str:
@@ -45,7 +46,7 @@ def _lower(facts: Facts) -> str:
         return "No radius was proven safe; this does not mean that a small manipulation changes the class."
     claim = (
         f"very {terms.manipulation(facts)} whose {terms.size_name(facts)} is at most "
-        f"{numbers.lower_bound(facts.lower)} px leaves the class at “{facts.label}”."
+        f"{rounded.lower_bound(facts.lower)} px leaves the class at “{facts.label}”."
     )
     if facts.lower_guarantee != "sound":
         return (
@@ -62,7 +63,7 @@ def _upper(facts: Facts) -> str:
     if facts.upper is not None:
         to = "" if facts.upper_label is None else f" to “{facts.upper_label}”"
         to += _confidence(facts.upper_confidence)
-        size = numbers.upper_bound(facts.upper)
+        size = rounded.upper_bound(facts.upper)
         return f"A manipulation of size {size} px changes the class{to}; it is a concrete example."
     if facts.status == "certified":
         return ""
@@ -76,12 +77,12 @@ def _unknown(facts: Facts) -> str:
     if facts.upper is None:
         if facts.lower <= 0:
             return ""
-        return f"Beyond {numbers.lower_bound(facts.lower)} px nothing is known."
+        return f"Beyond {rounded.lower_bound(facts.lower)} px nothing is known."
     if facts.ratio is None:
         return "Below that size nothing is known."
     if facts.ratio <= 1:
         return "The two bounds meet: this is the exact safe radius."
-    return f"Between the two, a factor of {numbers.upper_bound(facts.ratio)}, nothing is known."
+    return f"Between the two, a factor of {rounded.upper_bound(facts.ratio)}, nothing is known."
 
 
 def _confidence(confidence: float | None) -> str:
@@ -89,7 +90,7 @@ def _confidence(confidence: float | None) -> str:
 
 
 def _radius(radius: float) -> str:
-    return f"{numbers.plain(radius)} px"
+    return f"{rounded.plain(radius)} px"
 
 
 def _ending(facts: Facts) -> str:

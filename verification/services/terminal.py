@@ -1,11 +1,11 @@
 """A verification on a terminal: one line that moves while it runs, and a summary that says what is proven."""
 
 import time
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import TextIO
 
 from verification.engine import BoundPoint, Observer, Result, Specification, Status
 from verification.engine.perturbation import Norm
+from verification.engine.rounded import lower_bound, plain, upper_bound
 
 _REFRESH_SECONDS = 0.2
 _CLEAR = "\r\x1b[K"
@@ -55,8 +55,8 @@ class TerminalObserver(Observer):
 
 
 def _figures(lower: float, upper: float | None) -> list[str]:
-    ratio = f"ratio {upper / lower:.4g}" if upper is not None and lower > 0 else "ratio -"
-    return [f"lower {lower:.4g}", "upper -" if upper is None else f"upper {upper:.4g}", ratio]
+    ratio = f"ratio {upper_bound(upper / lower)}" if upper is not None and lower > 0 else "ratio -"
+    return [f"lower {lower_bound(lower)}", "upper -" if upper is None else f"upper {upper_bound(upper)}", ratio]
 
 
 def summary(specification: Specification, result: Result) -> str:
@@ -70,8 +70,8 @@ def summary(specification: Specification, result: Result) -> str:
         _found(specification, result),
     ]
     if result.upper is not None:
-        figures = f"between {_down(result.lower)} and {_up(result.upper)}"
-        ratio = f", a ratio of {result.upper / result.lower:.4g}" if result.lower > 0 else ""
+        figures = f"between {lower_bound(result.lower)} and {upper_bound(result.upper)}"
+        ratio = f", a ratio of {upper_bound(result.upper / result.lower)}" if result.lower > 0 else ""
         lines.append(f"The maximum safe radius lies {figures}{ratio}.")
     return "\n".join([*lines, f"{_ENDS[result.status]} after {result.seconds:.1f} s."])
 
@@ -94,32 +94,18 @@ def _proven(specification: Specification, result: Result) -> str:
     if result.lower <= 0:
         return "Nothing is proven yet: the lower bound is 0. A longer run may help."
     if result.status is Status.CERTIFIED:
-        return f"Proven: there is no adversarial example within {_down(result.lower)}."
-    return f"Proven: no change of less than {_down(result.lower)} alters the class."
+        return f"Proven: there is no adversarial example within {lower_bound(result.lower)}."
+    return f"Proven: no change of less than {lower_bound(result.lower)} alters the class."
 
 
 def _found(specification: Specification, result: Result) -> str:
     example = result.adversarial
     if example is None:
-        within = "" if specification.radius is None else f" within {specification.radius:.4g}"
+        within = "" if specification.radius is None else f" within {plain(specification.radius)}"
         return f"Found: no adversarial example{within}."
     rounding = "also" if example.survives_rounding else "but not"
     return (
-        f"Found: a change of {_up(example.distances[specification.norm])} makes it "
+        f"Found: a change of {upper_bound(example.distances[specification.norm])} makes it "
         f"{specification.classifier.labels[example.label]} ({example.confidence:.1%}), {rounding} after the frames are "
         "rounded to 8 bits."
     )
-
-
-def _down(value: float) -> str:
-    """Four digits, never more than the value: a proof must not grow by being printed."""
-    return _rounded(value, ROUND_FLOOR)
-
-
-def _up(value: float) -> str:
-    """Four digits, never less than the value."""
-    return _rounded(value, ROUND_CEILING)
-
-
-def _rounded(value: float, rounding: str) -> str:
-    return f"{float(Context(prec=4, rounding=rounding).create_decimal_from_float(value)):.4g}"

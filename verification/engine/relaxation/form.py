@@ -91,10 +91,10 @@ class Form:
             if mask is None:
                 continue
             start = form.offsets[:, axis]
-            if bool((start == start[0]).all()):
-                first = max(int(start[0]), 0)
-                last = min(int(start[0]) + form.window[axis], form.shape[axis])
-                form = form.placed(axis, torch.full_like(start, first), max(last - first, 0))
+            first = max(int(start[0]), 0)
+            last = min(int(start[0]) + form.window[axis], form.shape[axis])
+            if first < last and bool((start == start[0]).all()):
+                form = form.placed(axis, torch.full_like(start, first), last - first)
                 continue
             view = [self.positions] + [1] * (len(self.shape) + 1)
             view[axis + 2] = form.window[axis]
@@ -111,8 +111,8 @@ class Form:
         offsets = self.offsets.clone()
         offsets[:, axis] = start
         dim, width = axis + 2, self.window[axis]
-        if bool((shift == shift[0]).all()):
-            first = int(shift[0])
+        first = int(shift[0])
+        if -length < first < width and bool((shift == shift[0]).all()):
             pad = [0, 0] * (len(self.shape) - 1 - axis) + [-first, length - (width - first)]
             return Form(functional.pad(self.coefficients, pad), offsets, self.shape)
         index = torch.arange(length) + shift[:, None]

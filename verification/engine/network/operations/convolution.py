@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,9 +98,24 @@ def _convolution(
     return graph.emit(Convolution(weight, bias, *geometry, groups), x)
 
 
-@lowers("aten.avg_pool1d.default", "aten.avg_pool2d.default", "aten.avg_pool3d.default")
+@lowers("aten.avg_pool1d.default")
+def _average_pool_1d(graph: Lowering, x: Value, *arguments: Any) -> Value:
+    return _average_pool(graph, 1, x, *arguments)
+
+
+@lowers("aten.avg_pool2d.default")
+def _average_pool_2d(graph: Lowering, x: Value, *arguments: Any) -> Value:
+    return _average_pool(graph, 2, x, *arguments)
+
+
+@lowers("aten.avg_pool3d.default")
+def _average_pool_3d(graph: Lowering, x: Value, *arguments: Any) -> Value:
+    return _average_pool(graph, 3, x, *arguments)
+
+
 def _average_pool(
     graph: Lowering,
+    rank: int,
     x: Value,
     kernel: Sequence[int],
     stride: Sequence[int] = (),
@@ -108,7 +124,8 @@ def _average_pool(
     count_include_pad: bool = True,
     divisor: int | None = None,
 ) -> Value:
-    rank = graph.rank(x) - 2
+    if graph.rank(x) != rank + 2:
+        graph.refuse("average pooling without a batch axis")
     size = spread(kernel, rank)
     borders = spread(padding, rank)
     if ceil_mode or (any(borders) and not count_include_pad):

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -96,9 +97,19 @@ class MaxPool(Operation):
         return form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
 
 
-@lowers("aten.max_pool2d_with_indices.default", "aten.max_pool3d_with_indices.default")
+@lowers("aten.max_pool2d_with_indices.default")
+def _max_pool_2d(graph: Lowering, x: Value, *arguments: Any) -> tuple[Value, None]:
+    return _max_pool(graph, 2, x, *arguments)
+
+
+@lowers("aten.max_pool3d_with_indices.default")
+def _max_pool_3d(graph: Lowering, x: Value, *arguments: Any) -> tuple[Value, None]:
+    return _max_pool(graph, 3, x, *arguments)
+
+
 def _max_pool(
     graph: Lowering,
+    rank: int,
     x: Value,
     kernel: Sequence[int],
     stride: Sequence[int] = (),
@@ -106,7 +117,8 @@ def _max_pool(
     dilation: Sequence[int] = (1,),
     ceil_mode: bool = False,
 ) -> tuple[Value, None]:
-    rank = graph.rank(x) - 2
+    if graph.rank(x) != rank + 2:
+        graph.refuse("max-pooling without a batch axis")
     if ceil_mode or any(d != 1 for d in spread(dilation, rank)):
         graph.refuse("max-pooling with ceil_mode or dilation")
     size = spread(kernel, rank)
