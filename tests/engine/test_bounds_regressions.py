@@ -25,6 +25,7 @@ from verification.engine.network.graph import Graph, Node
 from verification.engine.network.operations.arithmetic import Add, Affine
 from verification.engine.network.operations.base import Operation
 from verification.engine.network.operations.linear import Linear
+from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.shape import Reshape
 from verification.engine.network.operations.slicing import Concatenate, Slice
 from verification.engine.perturbation import Norm, build_space
@@ -91,6 +92,21 @@ def test_underflow_proves_nothing() -> None:
     assert int(problem.logits(torch.zeros((1, 2), dtype=torch.float64)).argmax()) == 0
     assert int(problem.logits(torch.tensor([[-1.0, 0.0]], dtype=torch.float64)).argmax()) == 1
     assert not prove(problem, 1.0, rigorous=True, check=lambda: None)
+
+
+def test_values_too_small_for_float64_keep_their_intervals() -> None:
+    # Scaled down until nothing is left, then up again: in truth the value is the pixel itself, in float64 it is zero.
+    one = torch.ones((1, 12), dtype=torch.float64)
+    chain = [Affine(scale * one, 0 * one) for scale in [1e-38] * 9 + [1e38] * 9]
+    operations: list[Operation] = [Reshape((1, 12)), *chain, Relu()]
+    nodes = tuple(Node(op, (i,), (1, 12), "", "") for i, op in enumerate(operations))
+    graph = Graph((1, 2, 3, 1, 2), nodes)
+    frames = torch.tensor([0.4, 0.9]).expand(2, 3, 1, 2)
+    region, _ = flow_region(frames, "pixels", Norm.LINF, 0.01, Rounding(rigorous=True))
+    box = bounds_of(graph, region).boxes[-1]
+    truth = frames.double().reshape(1, 12)
+    assert bool((box.lower <= truth).all())
+    assert bool((box.upper >= truth).all())
 
 
 class Padded(nn.Module):

@@ -37,7 +37,7 @@ class LinearBounds:
             inputs = tuple(self.boxes[i] for i in node.inputs)
             shapes = tuple(graph.shape_of(i) for i in node.inputs)
             self.sites.append(Site(shapes, inputs, self.rounding))
-            box = node.operation.interval(self.rounding, *inputs)
+            box = node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
             self.boxes.append(box)
             if needed[number]:
                 self.boxes[number] = box.intersect(self._neurons(number))
@@ -116,7 +116,7 @@ class LinearBounds:
                     margin = self._sum_margin(value, part)
                     constant, size, added = constant - margin, size + margin, added + 1
                 pending[value] = part
-        return pending.get(0), constant - self.rounding.gamma(added) * size
+        return pending.get(0), constant - self.rounding.gamma(added) * size - self.rounding.underflow
 
     def _sum_margin(self, value: int, form: Form) -> Tensor | float:
         """What rounding may have lost when two functionals of the same value were added up."""

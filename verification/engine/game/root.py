@@ -15,11 +15,11 @@ from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
 from verification.engine.bounds.warp import FlowBall
 from verification.engine.relaxation import Rounding
+from verification.engine.relaxation.rounding import LARGEST
 
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
 _START = 40.0  # the first radius tried is this much smaller than the upper bound: nearly always proven at once
 _BLIND = 0.01  # pixels; the first radius where no upper bound is known yet
-_LARGEST, _LEAST = 1e100, 1e-150  # of the network's values, of margins: beyond them float64 underflow could matter
 _SMALLEST = 1e-9  # pixels; below it the search gives up and the bound stays zero
 
 
@@ -34,9 +34,8 @@ def prove(problem: Problem, radius: float, rigorous: bool, check: Callable[[], N
     with torch.no_grad():
         bounds = LinearBounds(problem.graph_in(rounding.dtype), region, check)
         margins = bounds.margins(problem.label)
-    # The rounding margins are relative. What underflow loses stays far below the least margin while values are no larger.
-    tame = all(bool((box.magnitude < _LARGEST).all()) for box in bounds.boxes)
-    return tame and bool(torch.isfinite(margins).all()) and bool((margins > _LEAST).all())
+    tame = all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes)
+    return tame and bool(torch.isfinite(margins).all()) and bool((margins > 0).all())
 
 
 class RootSearch:

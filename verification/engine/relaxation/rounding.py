@@ -11,6 +11,9 @@ import torch
 
 _UNIT = 2.0**-53
 
+#: No value of the network may be larger: a proof that meets one is none.
+LARGEST = 1e100
+
 
 @dataclass(frozen=True)
 class Rounding:
@@ -26,6 +29,15 @@ class Rounding:
         """Relative error of a sum of `terms` products; doubled, and ten terms more, for the margin's own rounding."""
         n = 2 * (terms + 10)
         return n * _UNIT / (1 - n * _UNIT) if self.rigorous else 0.0
+
+    @property
+    def underflow(self) -> float:
+        """Absolute error allowed for numbers too small for float64, where relative margins say nothing.
+
+        A product that underflows is off by less than 5e-324. While all values stay below `LARGEST`, all such errors of one
+        pass together are below this for any network that fits a computer (docs/bounds.md).
+        """
+        return 1e-200 if self.rigorous else 0.0
 
     @property
     def function(self) -> float:
