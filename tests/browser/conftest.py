@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The browser. Where continuous integration runs it must be there; elsewhere its tests are skipped."""
     executable = next(filter(None, map(shutil.which, _NAMES)), None)
@@ -56,7 +56,7 @@ def page(chromium: Browser) -> Iterator[Page]:
     assert not errors, errors
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """The server with its worker, broker and sockets, on a home of its own, without the demo."""
     with RealServer(tmp_path_factory.mktemp("browser") / "home") as server:
