@@ -213,7 +213,7 @@ def _descendants(pid: int) -> list[int]:
 
 def _is_worker(pid: int) -> bool:
     try:
-        return b"dramatiq" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

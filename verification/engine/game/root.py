@@ -14,12 +14,13 @@ import torch
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
 from verification.engine.bounds.warp import FlowBall
+from verification.engine.perturbation import impose
 from verification.engine.relaxation import Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
-_START = 40.0  # the first radius tried is this much smaller than the upper bound: nearly always proven at once
-_BLIND = 0.01  # pixels; the first radius where no upper bound is known yet
+_START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
+_RIVALS = 5  # classes that the first-order estimate looks at
 _SMALLEST = 1e-9  # pixels; below it the search gives up and the bound stays zero
 
 
@@ -36,6 +37,29 @@ def prove(problem: Problem, radius: float, rigorous: bool, check: Callable[[], N
         margins = bounds.margins(problem.label)
     tame = all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes)
     return tame and bool(torch.isfinite(margins).all()) and bool((margins > 0).all())
+
+
+def first_order_radius(problem: Problem) -> float:
+    """Where the margins would vanish if they were linear: the least `m_c / ||gradient of m_c||_*` over the nearest rivals.
+
+    Neither a lower nor an upper bound, but of the right order. Infinite where no margin changes.
+    """
+    space = problem.space
+    delta = torch.zeros(
+        (space.length - 1, 2, space.height, space.width), dtype=torch.float64, device=problem.frames.device
+    )
+    delta.requires_grad_()
+    logits = problem.logits_of(impose(problem.frames.double(), delta))
+    chosen = space.chosen.to(delta.device)[None]
+    estimate = math.inf
+    for rival in logits.argsort(descending=True)[: _RIVALS + 1].tolist():
+        if rival == problem.label:
+            continue
+        margin = logits[problem.label] - logits[rival]
+        (gradient,) = torch.autograd.grad(margin, delta, retain_graph=True)
+        slope = float(space.support(gradient[None], torch.zeros_like(gradient)[None], chosen, problem.norm))
+        estimate = min(estimate, margin.item() / slope if slope > 0 else math.inf)
+    return estimate
 
 
 class RootSearch:
@@ -78,10 +102,13 @@ class RootSearch:
     def _next(self, ceiling: float) -> float:
         """The radius to try: grow or shrink until there is a bracket, then its geometric mean."""
         if math.isinf(self.failed):
-            start = _BLIND if math.isinf(ceiling) else ceiling / _START
-            return min(self.lower * 2 or start, ceiling)
+            return min(self.lower * 2 or self._first(ceiling), ceiling)
         high = min(self.failed, ceiling)
         return math.sqrt(self.lower * high) if self.lower else high / 8
+
+    def _first(self, ceiling: float) -> float:
+        guess = min(first_order_radius(self.problem), ceiling)
+        return max(guess / _START, _SMALLEST) if math.isfinite(guess) else 1.0
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs; JSON-able (infinity as None)."""
