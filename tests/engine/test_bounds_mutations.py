@@ -22,6 +22,8 @@ Mutations, one a test case:
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -51,24 +53,23 @@ from verification.engine.relaxation import Form, Interval, Planes, Rounding
 Patch = pytest.MonkeyPatch
 
 
+def change_planes(patch: Patch, operation: type[Elementwise], **wrong: Callable[[Planes], Any]) -> None:
+    """Replace fields of the planes that `operation` gives."""
+    right = operation.planes
+
+    def planes(self: Elementwise, rounding: Rounding, *boxes: Interval) -> Planes:
+        good = right(self, rounding, *boxes)
+        return replace(good, **{name: of(good) for name, of in wrong.items()})
+
+    patch.setattr(operation, "planes", planes)
+
+
 def relu_lower(patch: Patch) -> None:
-    right = Relu.planes
-
-    def wrong(self: Relu, rounding: Rounding, *boxes: Interval) -> Planes:
-        planes = right(self, rounding, *boxes)
-        return Planes(planes.upper_slopes, planes.upper_intercept, planes.upper_slopes, planes.upper_intercept)
-
-    patch.setattr(Relu, "planes", wrong)
+    change_planes(patch, Relu, lower_slopes=lambda p: p.upper_slopes, lower_intercept=lambda p: p.upper_intercept)
 
 
 def relu_chord(patch: Patch) -> None:
-    right = Relu.planes
-
-    def wrong(self: Relu, rounding: Rounding, *boxes: Interval) -> Planes:
-        planes = right(self, rounding, *boxes)
-        return Planes(planes.lower_slopes, planes.lower_intercept, planes.upper_slopes, planes.upper_intercept / 2)
-
-    patch.setattr(Relu, "planes", wrong)
+    change_planes(patch, Relu, upper_intercept=lambda p: p.upper_intercept / 2)
 
 
 def sigmoid_extreme(patch: Patch) -> None:
@@ -80,23 +81,11 @@ def sigmoid_extreme(patch: Patch) -> None:
 
 
 def tanh_mirrored(patch: Patch) -> None:
-    right = SShaped.planes
-
-    def wrong(self: SShaped, rounding: Rounding, *boxes: Interval) -> Planes:
-        planes = right(self, rounding, *boxes)
-        return Planes(planes.lower_slopes, planes.upper_intercept, planes.upper_slopes, planes.upper_intercept)
-
-    patch.setattr(SShaped, "planes", wrong)
+    change_planes(patch, Tanh, lower_intercept=lambda p: p.upper_intercept)
 
 
 def product_plane(patch: Patch) -> None:
-    right = Product.planes
-
-    def wrong(self: Product, rounding: Rounding, *boxes: Interval) -> Planes:
-        planes = right(self, rounding, *boxes)
-        return Planes(planes.lower_slopes, planes.upper_intercept, planes.upper_slopes, planes.upper_intercept)
-
-    patch.setattr(Product, "planes", wrong)
+    change_planes(patch, Product, lower_intercept=lambda p: p.upper_intercept)
 
 
 def maxpool_upper(patch: Patch) -> None:
