@@ -19,7 +19,7 @@ from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Elementwise
 from verification.engine.perturbation import Norm, Space, build_space, impose
-from verification.engine.relaxation import Interval, Rounding
+from verification.engine.relaxation import Form, Interval, Rounding
 
 LENGTH, HEIGHT, WIDTH = 4, 9, 10
 CPU = torch.device("cpu")
@@ -302,3 +302,16 @@ def worst_plane(operation: Elementwise, arity: int, span: float, seed: int) -> f
         for excess in (low - value, value - high, box.lower - value, value - box.upper):
             worst = max(worst, float(excess.max()))
     return worst
+
+
+def far_edge_violation() -> float:
+    """How far the value of one pixel in a flat picture leaves its bound when it moves across an edge three pixels away."""
+    frames = torch.zeros((LENGTH, 3, HEIGHT, WIDTH))
+    frames[..., 6:] = 1.0
+    region, points = flow_region(frames, "dense", Norm.L2, 5.0, Rounding(rigorous=True))
+    weights = torch.zeros((1, 1, 1, *frames.shape), dtype=torch.float64)
+    weights[..., 1, 0, 4, 3] = -1.0  # frame 2, first channel, row 4, column 3: its negative falls when the edge comes
+    form = Form(weights, torch.zeros((1, 5), dtype=torch.int64), (1, *frames.shape))
+    a = torch.zeros(points.shape, dtype=torch.float64)
+    a[0, 0, 4, 3] = -4.0
+    return float(region.minimum(form)) + float(points.clip_of(a)[1, 0, 4, 3])

@@ -16,6 +16,8 @@ Mutations, one a test case:
   warp-across       the slope along y is taken on the centre column only
   warp-later        a flow moves the next frame only, not all later ones
   warp-bends        slopes are taken at the middle of their range within reach
+  budget-near       the slopes of the smallest budget are used for every budget
+  budget-multiplier the radius is not paid for
   copies            flows before the window count once instead of each
   norm-dense        the dual norm is the norm itself
   norm-translation  the scale of the translation's norm is taken off twice
@@ -31,6 +33,7 @@ from torch import Tensor
 
 from tests.engine.bounding import (
     TOLERANCE,
+    far_edge_violation,
     flow_region,
     make_frames,
     make_graph,
@@ -166,16 +169,21 @@ def warp_across(patch: Patch) -> None:
 
 
 def warp_later(patch: Patch) -> None:
-    def wrong(self: warp.FlowBall, g: Tensor, k: Tensor, form: Form) -> Tensor:
-        copies = self._copies(form).to(g.device, g.dtype).expand(g.shape[0], -1).repeat_interleave(g.shape[1], 0)
-        shape = (g.shape[0] * g.shape[1], *g.shape[2:])
-        return self.space.support(g.view(shape), k.view(shape), copies, self.norm).view(g.shape[:2]) * self.radius
-
-    patch.setattr(warp.FlowBall, "_support", wrong)
+    patch.setattr(warp, "_from_each_frame_on", lambda rates: rates)
 
 
 def warp_bends(patch: Patch) -> None:
-    patch.setattr(warp.FlowBall, "_bends", [False, False])
+    patch.setattr(warp._Zone, "bends", [False, False])
+
+
+def budget_near(patch: Patch) -> None:
+    right = warp.FlowBall._slopes
+    patch.setattr(warp.FlowBall, "_slopes", lambda self, budget: right(self, budget / 10))
+
+
+def budget_multiplier(patch: Patch) -> None:
+    right = warp.shared_fall
+    patch.setattr(warp, "shared_fall", lambda slopes, budgets: right(slopes, budgets) / 2)
 
 
 def copies(patch: Patch) -> None:
@@ -207,6 +215,7 @@ CASES: list[tuple[Callable[[Patch], None], str, str, Norm, float]] = [
     (warp_across, "conv3d", "translation", Norm.LINF, 6.0),
     (warp_later, "conv3d", "dense", Norm.LINF, 1.0),
     (warp_bends, "conv3d", "translation", Norm.LINF, 12.0),
+    (budget_multiplier, "linear", "dense", Norm.L2, 1.0),
     (copies, "conv3d", "dense", Norm.LINF, 1.0),
     (norm_dense, "linear", "dense", Norm.LINF, 1.0),
     (norm_translation, "linear", "translation", Norm.L2, 1.0),
@@ -240,6 +249,12 @@ def test_wrong_planes_are_caught(
     assert worst_plane(operation, arity, span=8.0, seed=1) <= 1e-14
     mutation(monkeypatch)
     assert worst_plane(operation, arity, span=8.0, seed=1) > 1e-3
+
+
+def test_slopes_too_near_are_caught(monkeypatch: Patch) -> None:
+    assert far_edge_violation() <= 0
+    budget_near(monkeypatch)
+    assert far_edge_violation() > 0.1
 
 
 def _worst(network: str, kind: str, norm: Norm, size: float) -> float:

@@ -17,11 +17,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from verification.engine.bounds.budget import shared_fall
 from verification.engine.bounds.region import Region
 from verification.engine.perturbation import Norm, Space
 from verification.engine.relaxation import Form, Interval, Rounding
 
 _FAR = 6.0  # pixels; further reach uses the coarser but cheaper extremes of all slopes within it
+
+
+@dataclass(frozen=True)
+class _Zone:
+    """What holds while no pixel takes more than `budget` of the radius: the slopes within its reach."""
+
+    budget: float
+    slopes: Tensor
+
+    @cached_property
+    def bends(self) -> list[bool]:
+        """Whether the slopes along x and along y vary within reach, so that the terms in |A| matter."""
+        return [bool(self.slopes[[first + 1, first + 3]].any()) for first in (0, 4)]
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,12 @@ class FlowBall(Region):
 
     @cached_property
     def _reach(self) -> list[float]:
-        """Per frame the largest displacement per component, rounded outward, never beyond the frame."""
-        bound = self.space.reach(self.radius, self.norm)
+        """Per frame the largest displacement per component over the whole ball."""
+        return self._reach_within(self.radius)
+
+    def _reach_within(self, radius: float) -> list[float]:
+        """Per frame the largest displacement per component within `radius`, rounded outward, never beyond the frame."""
+        bound = self.space.reach(radius, self.norm)
         limit = float(max(self.frames.shape[2:]))
         return [min(float(r) * (1 + 1e-12), limit) for r in bound]
 
@@ -50,24 +68,26 @@ class FlowBall(Region):
         return self.frames.to(self.rounding.dtype).view(1, 1, *self.frames.shape)
 
     @cached_property
-    def _slopes(self) -> Tensor:
-        """(8, 1, l, 3, h, w): what a functional's g and k are made of, four for x and four for y (see `_fall`).
+    def _zones(self) -> tuple[_Zone, ...]:
+        """From the smallest budget of a pixel to the whole radius."""
+        shares = self.space.zones(self.norm) if self.radius > 0 else ()
+        budgets = [*(share * self.radius for share in shares), self.radius]
+        return tuple(_Zone(budget, self._slopes(budget)) for budget in budgets)
+
+    def _slopes(self, budget: float) -> Tensor:
+        """(8, 1, l, 3, h, w): what a functional's g and k are made of, four for x and four for y (see `_rates`).
 
         With slopes in m+ -+ h+ for D > 0 and in m- -+ h- for D < 0: (m+ + m-)/2, (h+ - h-)/2, (m+ - m-)/2, (h+ + h-)/2.
+        They hold for all displacements of which a pixel is capable with `budget`.
         """
         parts = []
-        for frame, reach in zip(self._frames[0, 0], self._reach, strict=True):
+        for frame, reach in zip(self._frames[0, 0], self._reach_within(budget), strict=True):
             extremes = torch.stack(_sided_slopes(frame, reach)).view(2, 2, 2, *frame.shape)  # axis, side, end
             middle, half = (extremes[:, :, 0] + extremes[:, :, 1]) / 2, (extremes[:, :, 1] - extremes[:, :, 0]) / 2
             ahead, back = (torch.stack([middle[:, side], half[:, side]], 1) for side in range(2))
             mean, bend = ahead + back, ahead - back
             parts.append(torch.stack([mean[:, 0], bend[:, 1], bend[:, 0], mean[:, 1]], 1).flatten(0, 1) / 2)
         return torch.stack(parts, 1).unsqueeze(1)
-
-    @cached_property
-    def _bends(self) -> list[bool]:
-        """Whether the slopes along x and along y vary within reach, so that the terms in |A| matter."""
-        return [bool(self._slopes[[first + 1, first + 3]].any()) for first in (0, 4)]
 
     def interval(self) -> Interval:
         """The least and greatest lattice value within reach bounds a bilinear interpolant."""
@@ -92,36 +112,52 @@ class FlowBall(Region):
         return centre - fall
 
     def _fall(self, form: Form) -> Tensor:
-        """(P, K): how far the functionals can fall below their value at the clip.
+        """(P, K): how far the functionals can fall below their value at the clip."""
+        copies = self._copies(form)
+        if len(self._zones) == 1:
+            g, k = self._flattened(self._rates(form, self._zones[0]))
+            copies = self._repeated(copies, form, g)
+            fall = self.space.support(g, k, copies, self.norm) * self.radius
+        else:
+            slopes = []
+            for zone in self._zones:
+                g, k = self._flattened(self._rates(form, zone))
+                slopes.append(self.space.pixel_slopes(g, k, self._repeated(copies, form, g)))
+            fall = shared_fall(torch.stack(slopes), [zone.budget for zone in self._zones])
+        return fall.view(form.positions, -1)
+
+    def _rates(self, form: Form, zone: "_Zone") -> tuple[Tensor, Tensor]:
+        """The coefficients g, k (P, K, t, 2, h, w) with which the functionals fall by at most `sum g . delta + k . |delta|`.
 
         While D grows from zero a functional A falls at most at the rate `h+ = sum_c max A_c slope_c` over the slopes of
         that side, while it shrinks at most at `h- = sum_c max -A_c slope_c`. So it falls by at most `g D + k |D|` with
-        `g = (h+ - h-) / 2` and `k = max(0, (h+ + h-) / 2)`: a kink that bends upward costs nothing.
+        `g = (h+ - h-) / 2` and `k = max(0, (h+ + h-) / 2)`: a kink that bends upward costs nothing. D are the sums of the
+        flows before each frame: entry j belongs to the flow that moves the window's frames from the j-th on.
         """
-        seen = form.values(self._slopes)[:, :, None, 0]  # (P, 8, 1, t, 3, h, w)
+        seen = form.values(zone.slopes)[:, :, None, 0]  # (P, 8, 1, t, 3, h, w)
         a = form.coefficients[:, :, 0]
-        size = a.abs() if any(self._bends) else a
+        size = a.abs() if any(zone.bends) else a
         shape = (form.positions, a.shape[1], a.shape[2], 2, *a.shape[4:])
         g, k = a.new_empty(shape), a.new_empty(shape)
         for axis in range(2):
             for target, first in ((g, 4 * axis), (k, 4 * axis + 2)):
                 rate = _over_channels(a, seen[:, first])
-                if self._bends[axis]:
+                if zone.bends[axis]:
                     rate = rate + _over_channels(size, seen[:, first + 1])
                 target[:, :, :, axis] = rate
-        return self._support(g, k.clamp_(min=0), form)
+        return _from_each_frame_on(g), _from_each_frame_on(k.clamp_(min=0))
 
-    def _support(self, g: Tensor, k: Tensor, form: Form) -> Tensor:
-        """The most that `sum g . D + k . |D|` can reach in the ball, with D the sums of the flows before each frame."""
-        for j in range(g.shape[2] - 2, -1, -1):  # from each frame on, all later ones move along
-            g[:, :, j] += g[:, :, j + 1]
-            k[:, :, j] += k[:, :, j + 1]
-        copies = self._copies(form).to(g.device, g.dtype)
-        rows, count = g.shape[0], g.shape[1]
-        shape = (rows * count, *g.shape[2:])
-        copies = copies.expand(rows, -1).repeat_interleave(count, 0)
-        support = self.space.support(g.view(shape), k.view(shape), copies, self.norm)
-        return support.view(rows, count) * self.radius
+    @staticmethod
+    def _flattened(rates: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """One row a functional."""
+        g, k = rates
+        return g.flatten(0, 1), k.flatten(0, 1)
+
+    @staticmethod
+    def _repeated(copies: Tensor, form: Form, like: Tensor) -> Tensor:
+        """`copies` (P, t) for each row of `like`."""
+        count = form.coefficients.shape[1]
+        return copies.to(like.device, like.dtype).expand(form.positions, -1).repeat_interleave(count, 0)
 
     def _copies(self, form: Form) -> Tensor:
         """(P, t): how many chosen flows move the window's frames from the j-th on and no earlier one.
@@ -137,6 +173,13 @@ class FlowBall(Region):
         single = torch.where((frames >= 1) & (frames <= last), chosen[(frames - 1).clamp(0, last - 1)], 0.0)
         single[:, 0] = moved[first.clamp(0, last)]
         return single
+
+
+def _from_each_frame_on(rates: Tensor) -> Tensor:
+    """Rates (P, K, t, ...) of displacements as rates of the flows: what moves a frame moves all later ones along."""
+    for j in range(rates.shape[2] - 2, -1, -1):
+        rates[:, :, j] += rates[:, :, j + 1]
+    return rates
 
 
 def _over_channels(a: Tensor, slopes: Tensor) -> Tensor:

@@ -66,3 +66,14 @@ class Space(ABC):
         Entry j stands for `copies[rows, j]` chosen flows that all have these same coefficients (0: none). Pixels
         outside the window have coefficient zero. Returns (rows,). An upper bound is allowed, a lower one never.
         """
+
+    def zones(self, norm: Norm) -> tuple[float, ...]:
+        """Shares of the radius, rising and below 1, at which a single pixel's part of it is worth telling apart.
+
+        Empty unless pixels have budgets of their own that are much smaller than the radius (see `bounds.budget`).
+        """
+        return ()
+
+    def pixel_slopes(self, signed: Tensor, spread: Tensor, copies: Tensor) -> Tensor:
+        """(rows, wh ww): at what rate `support` rises with the budget of one pixel. Only for spaces with `zones`."""
+        raise NotImplementedError
