@@ -5,6 +5,8 @@ Mutations, one a test case:
   relu-chord        the chord starts at half the interval
   sigmoid-extreme   the intercept looks at the ends of the interval only, not at the points of equal slope
   tanh-mirrored     the lower plane takes the upper plane's intercept
+  gate-bend         the plane of a gate trusts its grid: what may happen between the points is forgotten
+  gate-factor       the planes of a gate's factors are put into the product without regard to signs
   product-plane     McCormick's lower plane with the intercept of the upper one
   maxpool-upper     the upper plane is the first element of the window
   conv-padding      windows are not moved by the padding
@@ -42,6 +44,8 @@ from tests.engine.bounding import (
     worst_violation,
 )
 from verification.engine.bounds import warp
+from verification.engine.bounds.budget import shared_fall
+from verification.engine.network.operations import gate
 from verification.engine.network.operations.arithmetic import Add
 from verification.engine.network.operations.base import Elementwise, Pulled, Site
 from verification.engine.network.operations.convolution import Convolution
@@ -89,6 +93,21 @@ def tanh_mirrored(patch: Patch) -> None:
 
 def product_plane(patch: Patch) -> None:
     change_planes(patch, Product, lower_intercept=lambda p: p.upper_intercept)
+
+
+def gate_bend(patch: Patch) -> None:
+    patch.setattr(gate, "_SIGMOID_CURVATURE", 0.0)
+    patch.setattr(gate, "_TANH_CURVATURE", 0.0)
+
+
+def gate_factor(patch: Patch) -> None:
+    right = gate.Gate._chained
+
+    def wrong(self: gate.Gate, rounding: Rounding, *boxes: Interval) -> Planes:
+        good = right(self, rounding, *boxes)
+        return replace(good, lower_slopes=(good.upper_slopes[0], good.lower_slopes[1]))
+
+    patch.setattr(gate.Gate, "_chained", wrong)
 
 
 def maxpool_upper(patch: Patch) -> None:
@@ -182,8 +201,7 @@ def budget_near(patch: Patch) -> None:
 
 
 def budget_multiplier(patch: Patch) -> None:
-    right = warp.shared_fall
-    patch.setattr(warp, "shared_fall", lambda slopes, budgets: right(slopes, budgets) / 2)
+    patch.setattr(warp, "shared_fall", lambda slopes, budgets: shared_fall(slopes, budgets) / 2)
 
 
 def copies(patch: Patch) -> None:
@@ -228,6 +246,9 @@ PLANES: list[tuple[Callable[[Patch], None], Elementwise, int]] = [
     (sigmoid_extreme, Sigmoid(), 1),
     (tanh_mirrored, Tanh(), 1),
     (product_plane, Product(), 2),
+    (gate_bend, gate.Gate(True), 2),
+    (gate_factor, gate.Gate(True), 2),
+    (gate_factor, gate.Gate(False), 2),
 ]
 
 

@@ -19,6 +19,7 @@ from tests.engine.bounding import (
     worst_violation,
 )
 from verification.engine.network.operations.base import Elementwise
+from verification.engine.network.operations.gate import Gate
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.sigmoid import Sigmoid, Tanh
@@ -91,7 +92,15 @@ def test_bounds_are_exact_at_radius_zero() -> None:
     assert torch.allclose(bounds_of(graph, region).margins(0), expected, atol=1e-9)
 
 
-ELEMENTWISE = [(Relu(), 1), (Relu(0.2), 1), (Sigmoid(), 1), (Tanh(), 1), (Product(), 2)]
+ELEMENTWISE = [
+    (Relu(), 1),
+    (Relu(0.2), 1),
+    (Sigmoid(), 1),
+    (Tanh(), 1),
+    (Product(), 2),
+    (Gate(True), 2),
+    (Gate(False), 2),
+]
 
 
 @pytest.mark.parametrize(("operation", "arity"), ELEMENTWISE)

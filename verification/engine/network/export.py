@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from verification.engine.errors import ClassifierError, UnsupportedOperationError
+from verification.engine.network.fusion import fuse_gates
 from verification.engine.network.graph import Graph, Node
 from verification.engine.network.lowering import Lowering, Reference
 from verification.engine.network.operations import LOWERINGS
@@ -34,7 +35,7 @@ def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     output = known[result.name]
     if not isinstance(output, Reference):
         raise ClassifierError("the output of the classifier does not depend on its input")
-    nodes = tuple(Node(*emitted) for emitted in lowering.emitted[: output.index])
+    nodes = fuse_gates([Node(*emitted) for emitted in lowering.emitted[: output.index]])
     graph = Graph(input_shape, nodes)
     if len(graph.output_shape) != 2 or graph.output_shape[0] != 1 or graph.output_shape[1] < 2:
         raise ClassifierError(
