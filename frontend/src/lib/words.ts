@@ -56,8 +56,8 @@ export function chartSummary(verification: Verification, elapsed: number): strin
   return `Bounds after ${durationText(elapsed)}: ${proven}; ${found}${apart}.`;
 }
 
-/** `“pan left” with 98.7 %`. */
+/** `“pan left”, confidence 98.7 %`. */
 export function classWords(name: string | null, confidence: number | null): string {
   if (name === null) return "not classified yet";
-  return confidence === null ? `“${name}”` : `“${name}” with ${percentText(confidence)}`;
+  return confidence === null ? `“${name}”` : `“${name}”, confidence ${percentText(confidence)}`;
 }
