@@ -163,6 +163,8 @@ def test_bad_input_is_one_line_and_exit_code_two(
         (("{video}", "--classifier", "{classifier}", "--radius", "0"), "radius must be above zero"),
         (("{video}", "--classifier", "{classifier}", "--radius", "-1"), "radius must be above zero"),
         (("{video}", "--classifier", "{classifier}", "--seconds", "0"), "above zero"),
+        (("{video}", "--classifier", "{classifier}", "--seed", "-1"), "seed must be a whole number"),
+        (("{video}", "--classifier", "{classifier}", "--seed", str(2**64)), "seed must be a whole number"),
         (("{video}", "--classifier", "{classifier}", "--flows", "0,9"), "flows 1 to 3"),
         (("{video}", "--classifier", "{classifier}", "--flows", "two"), "for example 1,3"),
         (("{video}", "--classifier", "{classifier}", "--size", "big"), "HEIGHTxWIDTH"),

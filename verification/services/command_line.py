@@ -20,6 +20,7 @@ from verification.engine import (
     read_clip,
 )
 from verification.engine.network import read_labels
+from verification.services.verifications import MAX_SEED
 
 DEMO_CLASSIFIER = Path(demo.__file__).with_name("camera_motion.safetensors")
 
@@ -40,6 +41,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
     flows, radius = _flows(options["flows"]), options["radius"]
     budget, device = Budget(seconds=options["seconds"]), _device(options["device"])
     _check_source(options)
+    _check_seed(options["seed"])
     classifier = load_classifier(
         DEMO_CLASSIFIER if options["classifier"] is None else options["classifier"],
         architecture=options["architecture"],
@@ -76,6 +78,12 @@ def _check_source(options: Mapping[str, Any]) -> None:
         raise SpecificationError("name a video file, or use --demo")
     if not options["demo"] and options["classifier"] is None:
         raise SpecificationError("name the classifier's file with --classifier, or use --demo")
+
+
+def _check_seed(seed: int) -> None:
+    """The same seeds as on the pages: a larger one does not fit into torch's generator, a negative one wraps around."""
+    if not 0 <= seed <= MAX_SEED:
+        raise SpecificationError(f"the seed must be a whole number from 0 to {MAX_SEED}, not {seed}")
 
 
 def _size(text: str) -> tuple[int, int]:
