@@ -56,7 +56,8 @@ class TerminalObserver(Observer):
 
 def _figures(lower: float, upper: float | None) -> list[str]:
     ratio = f"ratio {upper_bound(upper / lower)}" if upper is not None and lower > 0 else "ratio -"
-    return [f"lower {lower_bound(lower)}", "upper -" if upper is None else f"upper {upper_bound(upper)}", ratio]
+    found = "upper -" if upper is None else f"upper {upper_bound(upper)} px"
+    return [f"lower {lower_bound(lower)} px", found, ratio]
 
 
 def summary(specification: Specification, result: Result) -> str:
@@ -70,7 +71,7 @@ def summary(specification: Specification, result: Result) -> str:
         _found(specification, result),
     ]
     if result.upper is not None:
-        figures = f"between {lower_bound(result.lower)} and {upper_bound(result.upper)}"
+        figures = f"between {lower_bound(result.lower)} and {upper_bound(result.upper)} px"
         ratio = f", a ratio of {upper_bound(result.upper / result.lower)}" if result.lower > 0 else ""
         lines.append(f"The maximum safe radius lies {figures}{ratio}.")
     return "\n".join([*lines, f"{_ENDS[result.status]} after {result.seconds:.1f} s."])
@@ -87,25 +88,26 @@ _ENDS = {
 def _what_may_change(specification: Specification) -> str:
     if specification.flows is None:
         return "the clip's optical flow"
-    return f"the clip's optical flow number {', '.join(map(str, specification.flows))}"
+    numbers = ", ".join(map(str, specification.flows))
+    return f"the clip's optical flow{'' if len(specification.flows) == 1 else 's'} {numbers}"
 
 
 def _proven(specification: Specification, result: Result) -> str:
     if result.lower <= 0:
         return "Nothing is proven yet: the lower bound is 0. A longer run may help."
     if result.status is Status.CERTIFIED:
-        return f"Proven: there is no adversarial example within {lower_bound(result.lower)}."
-    return f"Proven: no change of less than {lower_bound(result.lower)} alters the class."
+        return f"Proven: there is no adversarial example within {lower_bound(result.lower)} px."
+    return f"Proven: no change of less than {lower_bound(result.lower)} px alters the class."
 
 
 def _found(specification: Specification, result: Result) -> str:
     example = result.adversarial
     if example is None:
-        within = "" if specification.radius is None else f" within {plain(specification.radius)}"
+        within = "" if specification.radius is None else f" within {plain(specification.radius)} px"
         return f"Found: no adversarial example{within}."
     rounding = "also" if example.survives_rounding else "but not"
     return (
-        f"Found: a change of {upper_bound(example.distances[specification.norm])} makes it "
+        f"Found: a change of {upper_bound(example.distances[specification.norm])} px makes it "
         f"{specification.classifier.labels[example.label]} ({example.confidence:.1%}), {rounding} after the frames are "
         "rounded to 8 bits."
     )
