@@ -50,6 +50,8 @@ class DemoProgress:
 
 def describe(verification: Verification) -> str:
     """Both bounds and the state of a verification in one line."""
-    upper = "not found yet" if verification.upper is None else upper_bound(verification.upper)
-    line = f"lower bound {lower_bound(verification.lower)} (proven)   upper bound {upper}   {verification.status}"
+    lower = f"{lower_bound(verification.lower)} px (proven)" if verification.lower > 0 else "nothing proven yet"
+    upper = "not found yet" if verification.upper is None else f"{upper_bound(verification.upper)} px (found)"
+    # The pages' word for the status: a spent budget must not read like a failure.
+    line = f"lower bound {lower}   upper bound {upper}   {verification.get_status_display().lower()}"
     return f"{line}: {verification.error}" if verification.error else line
