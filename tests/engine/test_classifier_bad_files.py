@@ -140,7 +140,7 @@ def test_a_clip_size_that_does_not_fit_the_weights(refused: Refused, weights: We
 def test_weights_that_are_not_finite(refused: Refused, weights: Weights, value: float) -> None:
     weights["frame.0.weight"][0, 0, 0, 0] = value
 
-    assert "the weight frame.0.weight holds 1 values that are not finite" in refused(weights)
+    assert "values of the weight frame.0.weight are NaN or infinite" in refused(weights)
 
 
 def test_whole_number_weights(refused: Refused, weights: Weights) -> None:

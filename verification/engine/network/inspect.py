@@ -84,8 +84,8 @@ def _checked(name: str, tensor: Tensor) -> Tensor:
     finite = torch.isfinite(tensor.float())
     if not bool(finite.all()):
         raise ClassifierError(
-            f"the weight {name} holds {int((~finite).sum())} values that are not finite numbers "
-            "(NaN or infinite); train the classifier again or choose an earlier checkpoint"
+            f"{int((~finite).sum())} of {finite.numel()} values of the weight {name} are NaN or infinite; "
+            "train the classifier again or choose an earlier checkpoint"
         )
     return tensor.float()
 
