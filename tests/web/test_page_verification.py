@@ -63,6 +63,12 @@ def test_a_long_run_travels_in_part_and_says_how_much_there_is(client, team, mon
     assert begin["lastNumber"] == 7
 
 
+def test_a_small_radius_is_not_rounded_to_nothing(client, team):
+    ended = make_ended(team)
+    Verification.objects.filter(pk=ended.pk).update(radius=0.00003)
+    assert "up to 0.00003 px" in client.get(f"/verifications/{ended.pk}/").content.decode()
+
+
 def test_names_cannot_break_out_of_the_page(client, team):
     ended = make_ended(team)
     Verification.objects.filter(pk=ended.pk).update(name='"><script>alert(1)</script>')

@@ -17,6 +17,7 @@ from verification.api.serializers import (
     EventSerializer,
     verification_payload,
 )
+from verification.engine.rounded import plain
 from verification.models import Classifier, Team, Verification, Video
 from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.forms import VerificationForm
@@ -67,6 +68,7 @@ def live(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
     context = {
         "verification": verification,
         "row": rows([verification], positions)[0],
+        "radius": None if verification.radius is None else plain(verification.radius),
         "props": json.dumps(_live_props(verification, positions.get(verification.pk))),
     }
     return render(request, "pages/verification.html", context)
