@@ -53,7 +53,7 @@ def test_classifiers_are_listed(client, team):
     light_classifier(team, "net.safetensors")
     page = client.get("/classifiers/").content.decode()
     assert "net.safetensors" in page
-    assert "4 × 16 × 16" in page
+    assert "4 frames, 16 × 16 px" in page
 
 
 @pytest.mark.parametrize("kind", ["video", "classifier"])
