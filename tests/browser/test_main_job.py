@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, WebSocket, expect
+from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from tests.factories import make_video_file
 from tests.server import ROOT, RealServer, wait_for
@@ -114,3 +114,23 @@ def test_from_login_to_the_adversarial_picture(page: Page, server: RealServer, c
 
     page.get_by_role("link", name="Report").click()
     expect(page.get_by_role("heading", name="What is proven")).to_be_visible()
+
+
+def test_an_invitation_link_lets_a_colleague_in(page: Page, chromium: Browser, server: RealServer) -> None:
+    log_in(page, server)
+    page.goto(server.url + "/teams/")
+    page.get_by_role("button", name="Create an invitation link").click()
+    link = page.get_by_label("Invitation link 1").input_value()
+    server.create_user("grace", "a password of her own")
+
+    context = chromium.new_context()
+    guest = context.new_page()
+    guest.goto(link)
+    guest.get_by_label("Username").fill("grace")
+    guest.get_by_label("Password").fill("a password of her own")
+    guest.get_by_role("button", name="Log in").click()
+    guest.get_by_role("button", name="Join the team").click()
+
+    # Only a browser sends the header Origin that the check against forged forms looks at.
+    expect(guest.get_by_text("You are now a member of")).to_be_visible()
+    context.close()
