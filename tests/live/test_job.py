@@ -122,6 +122,12 @@ def test_a_file_that_is_no_video_any_more_fails_with_its_reason() -> None:
     assert run(queued()).status in {"exhausted", "converged"}  # the worker lives on
 
 
+def test_a_device_that_the_worker_lacks_is_named() -> None:
+    after = run(queued(device="cuda:99"))
+    assert after.status == "failed"
+    assert after.error.startswith("There is no CUDA device 99 on this machine")
+
+
 def test_an_unexpected_error_is_recorded_and_the_worker_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any) -> None:
         raise ZeroDivisionError("division by zero")

@@ -27,6 +27,7 @@ from verification.live.publish import publish_status
 from verification.models import Verification
 from verification.services import artifacts, recording
 from verification.services.classifiers import load_stored
+from verification.services.devices import usable_device
 from verification.services.errors import LeaseLost, ServiceError
 from verification.services.incoming import sentence
 
@@ -81,7 +82,7 @@ def _run_and_record(verification: Verification, lease: Lease) -> None:
 
 
 def _specification(verification: Verification) -> Specification:
-    """The question in the engine's terms. Raises EngineError when a file is not what it was."""
+    """The question in the engine's terms. Raises EngineError when a file or device is not there any more."""
     classifier, video = verification.classifier, verification.video
     return Specification(
         clip=read_clip(
@@ -99,14 +100,8 @@ def _specification(verification: Verification) -> Specification:
         budget=Budget(seconds=verification.seconds),
         seed=verification.seed,
         extractor=verification.extractor,
-        device=_device(verification.device),
+        device=usable_device(verification.device),
     )
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _recorder(verification: Verification, specification: Specification, lease: Lease) -> Recorder:

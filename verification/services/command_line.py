@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from verification import demo
 from verification.demo.clip import demo_video
 from verification.engine import (
@@ -20,6 +18,7 @@ from verification.engine import (
     read_clip,
 )
 from verification.engine.network import read_labels
+from verification.services.devices import usable_device
 from verification.services.verifications import MAX_SEED
 
 DEMO_CLASSIFIER = Path(demo.__file__).with_name("camera_motion.safetensors")
@@ -39,7 +38,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
     Raises EngineError, or FootageError for the demo.
     """
     flows, radius = _flows(options["flows"]), options["radius"]
-    budget, device = Budget(seconds=options["seconds"]), _device(options["device"])
+    budget, device = Budget(seconds=options["seconds"]), usable_device(options["device"])
     _check_source(options)
     _check_seed(options["seed"])
     classifier = load_classifier(
@@ -102,11 +101,3 @@ def _flows(text: str) -> tuple[int, ...] | None:
     if not all(part.isdecimal() for part in parts):
         raise SpecificationError(f"write the flows as 'all' or as numbers from 1, for example 1,3, not {text!r}")
     return tuple(int(part) for part in parts)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SpecificationError("this machine has no usable CUDA device; use --device cpu")
-    return name
