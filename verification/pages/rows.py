@@ -1,14 +1,10 @@
 """Verifications as the lists show them: every number rounded to its safe side."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from verification.engine import rounded
 from verification.models import Verification
-
-#: Of the distance between the bounds, so many powers of ten make an empty bar.
-DECADES = 4
 
 
 @dataclass(frozen=True)
@@ -20,7 +16,6 @@ class VerificationRow:
     upper: str
     no_upper: str  #: why there is no upper bound
     ratio: str
-    closeness: int  #: percent of the bar that is filled: 100 where the bounds meet
     waiting: str
 
 
@@ -44,18 +39,8 @@ def _row(verification: Verification, position: int | None) -> VerificationRow:
         upper="" if upper is None else rounded.upper_bound(upper),
         no_upper=_no_upper(verification),
         ratio="" if ratio is None else rounded.upper_bound(ratio),
-        closeness=_closeness(verification.status, ratio),
         waiting="" if position is None else _waiting(position),
     )
-
-
-def _closeness(status: str, ratio: float | None) -> int:
-    """How much of the distance is closed, rounded down."""
-    if status == Verification.Status.CERTIFIED:
-        return 100
-    if ratio is None:
-        return 0
-    return math.floor(100 * max(0.0, 1 - math.log10(max(ratio, 1.0)) / DECADES))
 
 
 def _no_upper(verification: Verification) -> str:
