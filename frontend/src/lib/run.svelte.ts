@@ -1,4 +1,5 @@
 import { VerificationApi } from "./api";
+import { corrected } from "./clock";
 import { type Connection, Feed, type Sink, verificationSocket } from "./feed";
 import { BoundSeries } from "./series";
 import { type Artifact, type BoundPoint, isOver, type LiveMessage, type RunEvent, type Verification } from "./types";
@@ -74,6 +75,11 @@ export class Run implements Sink {
   private tick(): void {
     if (this.verification.status !== "running") return;
     const { elapsed, seconds } = this.verification;
+    if (this.connectionState === "reconnecting") {
+      // The server does not answer, and its worker has most likely stopped with it: the clock stands still.
+      this.elapsedAt = performance.now() - (this.elapsed - elapsed) * 1000;
+      return;
+    }
     // Never past the budget on this page's own account: a worker that died does no work.
     this.elapsed = Math.min(elapsed + (performance.now() - this.elapsedAt) / 1000, Math.max(elapsed, seconds));
   }
@@ -81,9 +87,8 @@ export class Run implements Sink {
   private set(verification: Verification): void {
     const before = this.verification;
     this.verification = verification;
-    // Elapsed comes from the database and may lie a moment behind what this page already showed.
     const ahead = before.status === "running" && verification.status === "running";
-    const base = ahead ? Math.max(verification.elapsed, this.elapsed) : verification.elapsed;
+    const base = ahead ? corrected(this.elapsed, verification.elapsed) : verification.elapsed;
     this.verification = { ...verification, elapsed: base };
     this.elapsed = base;
     this.elapsedAt = performance.now();
