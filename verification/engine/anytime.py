@@ -131,7 +131,7 @@ class _Run:
         if self.rounds:
             self.observer.event(f"Going on after {self.clock.before:.0f} s.")
         else:
-            self.observer.event(f"The clip is classified as {name} with {self.confidence:.1%} confidence.")
+            self.observer.event(f"The clip is classified as {name}, confidence {100 * self.confidence:.1f} %.")
 
     def _status(self) -> Status | None:
         """Why to end now, or None to go on."""
@@ -195,7 +195,7 @@ class _Run:
             self.observer.adversarial(example)
             if first:
                 away = upper_bound(example.distances[self.specification.norm])
-                self.observer.event(f"First adversarial example: {self._name(example.label)}, {away} away.")
+                self.observer.event(f"First adversarial example: {self._name(example.label)}, {away} px away.")
 
     def _pace(self, took: float) -> None:
         """Fit the next slice into its time; with counted rounds every slice is the same."""
@@ -215,7 +215,7 @@ class _Run:
             self._tell(point)
             if first:
                 self.observer.event(
-                    f"First proof: no change of the flow up to {lower_bound(point.lower)} alters the class."
+                    f"First proof: no change of the flow up to {lower_bound(point.lower)} px alters the class."
                 )
 
     def _tell(self, point: BoundPoint) -> None:

@@ -39,7 +39,7 @@ class Dense(Space):
 
     def zones(self, norm: Norm) -> tuple[float, ...]:
         # In L2 every pixel has a part z_x of the radius with sum z_x^2 <= r^2, and most have very little of it.
-        return (0.1, 0.2, 0.3, 0.5) if norm is Norm.L2 else ()
+        return (0.2, 0.45) if norm is Norm.L2 else ()
 
     def pixel_slopes(self, signed: Tensor, spread: Tensor, copies: Tensor) -> Tensor:
         size = signed.abs().add_(spread).square_().sum(2) * copies[:, :, None, None]
