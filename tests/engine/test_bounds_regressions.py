@@ -18,7 +18,9 @@ from tests.engine.bounding import (
     radius_for,
     worst_violation,
 )
+from verification.engine.bounds.pixels import PixelBall
 from verification.engine.bounds.problem import Problem
+from verification.engine.errors import ClassifierError, UnsupportedOperationError
 from verification.engine.game.root import prove
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph, Node
@@ -29,7 +31,7 @@ from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.shape import Reshape
 from verification.engine.network.operations.slicing import Concatenate, Slice
 from verification.engine.perturbation import Norm, build_space
-from verification.engine.relaxation import Rounding
+from verification.engine.relaxation import Form, Rounding
 
 
 class TwoViews(nn.Module):
@@ -132,3 +134,94 @@ def test_windows_that_lie_wholly_in_padding() -> None:
             make_frames(5), kind, Norm.L2, radius_for(kind, Norm.L2, 1.0), Rounding(rigorous=True)
         )
         assert worst_violation(graph, region, points, seed=7, count=6) <= TOLERANCE[True]
+
+
+class Small(nn.Module):
+    """Logits 0.5e-170 and x 1e-170, with x a pixel of the second frame, by weights that float32 holds."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip.reshape(1, 12)[:, 6:7]
+        logits = torch.cat([0 * x + 0.5, x], 1)
+        for _ in range(17):
+            logits = logits * 1e-10
+        return logits
+
+
+@pytest.mark.parametrize("kind", ["dense", "translation"])
+def test_squares_that_underflow_prove_nothing(kind: str) -> None:
+    # The Euclidean norm of coefficients below 1e-162 was zero: nothing seemed to change the logits, however far it moved.
+    graph = export_graph(Small(), (1, 2, 3, 1, 2))
+    frames = torch.tensor([0.4, 0.9]).expand(2, 3, 1, 2)
+    problem = Problem(graph, frames, build_space(kind, 2, 1, 2), Norm.L2, label=0)
+    a = torch.zeros(problem.space.shape, dtype=torch.float64)
+    assert int(problem.logits(a).argmax()) == 0
+    a.view(2, -1)[0] = -1.0  # one pixel along x
+    assert int(problem.logits(a).argmax()) == 1
+    assert not prove(problem, 1.5, rigorous=True, check=lambda: None)
+
+
+def test_squares_that_underflow_in_balls_of_pixels() -> None:
+    ball = PixelBall(torch.full((1, 2, 3, 1, 2), 0.5), 0.2, Norm.L2, Rounding(rigorous=True))
+    coefficients = torch.full((1, 1, 1, 2, 3, 1, 2), 1e-170, dtype=torch.float64)
+    form = Form(coefficients, torch.zeros((1, 5), dtype=torch.int64), (1, 2, 3, 1, 2))
+    assert float(ball.minimum(form)) <= (12 * 0.5 - 0.2 * math.sqrt(12)) * 1e-170
+
+
+class Remembers(nn.Module):
+    """Keeps its hidden state, of the shape of logits, in a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: Tensor
+        self.register_buffer("state", torch.zeros(1, 3))
+        self.first, self.head = nn.Linear(12, 3), nn.Linear(3, 3)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        self.state.copy_(self.first(clip.reshape(1, 12)))
+        return self.head(torch.relu(self.state))
+
+
+def test_a_buffer_that_changes_is_not_the_answer() -> None:
+    # `torch.export` returns changed buffers before the answer; the first of them was taken for the logits.
+    with pytest.raises(ClassifierError, match="buffer state"):
+        export_graph(Remembers(), (1, 2, 3, 1, 2))
+
+
+class InPlace(nn.Module):
+    """Normalises its input in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.head(clip.sub_(0.5).mul_(3).reshape(1, 12))
+
+
+def test_an_input_changed_in_place_is_not_the_answer() -> None:
+    clip = torch.rand(1, 2, 3, 1, 2)
+    network = InPlace()
+    graph = export_graph(network, (1, 2, 3, 1, 2))
+    with torch.no_grad():
+        torch.testing.assert_close(graph(clip.double()).float(), network(clip))
+
+
+class Whole(nn.Module):
+    """Sums whole numbers: every pixel below 1 counts for nothing."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return clip.sum((1, 3, 4), dtype=torch.int32) * 0.1
+
+
+class Noise(nn.Module):
+    """Adds other noise to every clip."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return (clip + torch.rand(1, 2, 3, 1, 2)).sum((1, 3, 4))
+
+
+@pytest.mark.parametrize(("network", "what"), [(Whole(), "as int32"), (Noise(), "random numbers")])
+def test_networks_that_are_another_function_as_a_graph(network: nn.Module, what: str) -> None:
+    # The type of a sum was ignored, and random numbers were drawn once and kept as a constant.
+    with pytest.raises(UnsupportedOperationError, match=what):
+        export_graph(network, (1, 2, 3, 1, 2))

@@ -124,7 +124,7 @@ class FlowBall(Region):
                 g, k = self._flattened(self._rates(form, zone))
                 slopes.append(self.space.pixel_slopes(g, k, self._repeated(copies, form, g)))
             fall = shared_fall(torch.stack(slopes), [zone.budget for zone in self._zones])
-        return fall.view(form.positions, -1)
+        return (fall + self.rounding.squares * self.radius).view(form.positions, -1)
 
     def _rates(self, form: Form, zone: "_Zone") -> tuple[Tensor, Tensor]:
         """The coefficients g, k (P, K, t, 2, h, w) with which the functionals fall by at most `sum g . delta + k . |delta|`.

@@ -13,6 +13,9 @@ from verification.engine.network.graph import Graph, Node
 from verification.engine.network.lowering import Lowering, Reference
 from verification.engine.network.operations import LOWERINGS
 
+#: Types that stand for real numbers here; the others round so much that the graph would be another function.
+_REAL = {torch.float32, torch.float64}
+
 
 def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     """The graph of `module` (eval mode) for one clip of shape `input_shape` = (1, l, 3, h, w), constants in float64.
@@ -24,15 +27,12 @@ def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     constants = _constants(program)
     lowering = Lowering(input_shape)
     known: dict[str, Any] = {}
-    result: Any = None
     for node in program.graph.nodes:
         if node.op == "placeholder":
             known[node.name] = constants.get(node.name, Reference(0))
         elif node.op == "call_function":
             known[node.name] = _evaluate(lowering, node, known)
-        elif node.op == "output":
-            result = node.args[0][0]
-    output = known[result.name]
+    output = known[_output(program)]
     if not isinstance(output, Reference):
         raise ClassifierError("the output of the classifier does not depend on its input")
     nodes = fuse_gates([Node(*emitted) for emitted in lowering.emitted[: output.index]])
@@ -55,6 +55,17 @@ def _traced(module: nn.Module, input_shape: tuple[int, ...]) -> Any:
             raise ClassifierError(
                 f"the classifier cannot be turned into a graph for a clip of shape {list(input_shape)}: {first}"
             ) from error
+
+
+def _output(program: Any) -> str:
+    """The name of the node that is the classifier's answer; buffers and inputs that it changes come before it."""
+    signature = program.graph_signature
+    if signature.buffers_to_mutate:
+        changed = next(iter(signature.buffers_to_mutate.values()))
+        raise ClassifierError(
+            f"the classifier changes its buffer {changed} while it works, so its answer depends on earlier clips"
+        )
+    return str(signature.user_outputs[0])
 
 
 def _constants(program: Any) -> dict[str, Tensor]:
@@ -82,18 +93,22 @@ def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
     args, kwargs = arguments
     if node.target is operator.getitem:
         return args[0][args[1]]
+    name = str(node.target)
+    value = node.meta.get("val")
+    lowering.name, lowering.place = name, _place(node)
+    lowering.result_shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        lowering.refuse("random numbers")
     flat = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Reference)]
     if not flat:
         kwargs = {key: torch.float64 if value is torch.float32 else value for key, value in kwargs.items()}
         compute: Any = node.target
         result = compute(*args, **kwargs)
         return _wide(result)
-    name = str(node.target)
-    value = node.meta.get("val")
-    lowering.name, lowering.place = name, _place(node)
-    lowering.result_shape = tuple(value.shape) if isinstance(value, Tensor) else ()
     if name not in LOWERINGS:
         lowering.refuse(f"the operation {name.removeprefix('aten.')}")
+    if isinstance(value, Tensor) and value.dtype not in _REAL:
+        lowering.refuse(f"values of the clip as {str(value.dtype).removeprefix('torch.')}")
     try:
         return LOWERINGS[name](lowering, *args, **kwargs)
     except TypeError as error:

@@ -40,6 +40,14 @@ class Rounding:
         return 1e-200 if self.rigorous else 0.0
 
     @property
+    def squares(self) -> float:
+        """Absolute error allowed for one Euclidean norm: squares of numbers below 1e-150 lose digits or vanish.
+
+        Such numbers weigh at most 1e-150 each, hence sqrt(n) 1e-150 together, for the norm within a flow and over flows alike.
+        """
+        return 1e-138 if self.rigorous else 0.0
+
+    @property
     def function(self) -> float:
         """Absolute error allowed for one evaluation of sigmoid or tanh and its intercept: values are at most 1."""
         return 1e-13 if self.rigorous else 0.0
