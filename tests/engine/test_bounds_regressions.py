@@ -225,3 +225,22 @@ def test_networks_that_are_another_function_as_a_graph(network: nn.Module, what:
     # The type of a sum was ignored, and random numbers were drawn once and kept as a constant.
     with pytest.raises(UnsupportedOperationError, match=what):
         export_graph(network, (1, 2, 3, 1, 2))
+
+
+class Threshold(nn.Module):
+    """0.7 times 10 is 7 in float32; in float64 the weight 0.7 is a little less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.share = nn.Parameter(torch.tensor([0.7]))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return clip.sum((1, 3, 4)) * (self.share * 10).floor()
+
+
+def test_constants_are_those_of_the_module() -> None:
+    # They were computed in float64, where rounding them gave another number.
+    clip = torch.rand(1, 2, 3, 1, 2)
+    graph = export_graph(Threshold(), (1, 2, 3, 1, 2))
+    with torch.no_grad():
+        torch.testing.assert_close(graph(clip.double()).float(), Threshold()(clip))

@@ -69,7 +69,7 @@ def _output(program: Any) -> str:
 
 
 def _constants(program: Any) -> dict[str, Tensor]:
-    """Placeholder name -> parameter, buffer or lifted constant, floating point ones in float64."""
+    """Placeholder name -> parameter, buffer or lifted constant, in its own type."""
     signature = program.graph_signature
     sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     tensors = {name: program.state_dict.get(path, program.constants.get(path)) for name, path in sources.items()}
@@ -80,7 +80,7 @@ def _constants(program: Any) -> dict[str, Tensor]:
             raise ClassifierError(f"the weight {sources.get(name, name)} holds values that are not finite numbers")
         if tensor.is_complex():
             raise ClassifierError(f"the weight {sources.get(name, name)} is complex; real weights are needed")
-    return {name: _wide(tensor.detach()) for name, tensor in tensors.items()}
+    return {name: tensor.detach() for name, tensor in tensors.items()}
 
 
 def _wide(value: Any) -> Any:
@@ -101,16 +101,16 @@ def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
         lowering.refuse("random numbers")
     flat = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Reference)]
     if not flat:
-        kwargs = {key: torch.float64 if value is torch.float32 else value for key, value in kwargs.items()}
+        # In the types of the module itself: in float64 a rounded constant, say an index, could become another one.
         compute: Any = node.target
-        result = compute(*args, **kwargs)
-        return _wide(result)
+        return compute(*args, **kwargs)
     if name not in LOWERINGS:
         lowering.refuse(f"the operation {name.removeprefix('aten.')}")
     if isinstance(value, Tensor) and value.dtype not in _REAL:
         lowering.refuse(f"values of the clip as {str(value.dtype).removeprefix('torch.')}")
     try:
-        return LOWERINGS[name](lowering, *args, **kwargs)
+        wide_args, wide_kwargs = fx.node.map_aggregate((args, kwargs), _wide)
+        return LOWERINGS[name](lowering, *wide_args, **wide_kwargs)
     except TypeError as error:
         raise UnsupportedOperationError(
             f"the network uses {name} in a form without a bound rule, in {lowering.place or 'the top module'}: {error}"
