@@ -28,7 +28,7 @@ class PixelBall(Region):
         """Hoelder: `A . (v + a) >= A . v - r ||A||_q`."""
         values = form.values(self.clip.to(self.rounding.dtype).unsqueeze(0))[:, 0]
         flat = form.coefficients.flatten(2)
-        reach = torch.linalg.vector_norm(flat, ord=self.norm.dual.p, dim=2) + self.rounding.squares
-        reach = self.radius * reach
+        dual = torch.linalg.vector_norm(flat, ord=self.norm.dual.p, dim=2) + self.rounding.squares
+        reach = self.radius * dual
         size = form.like(form.coefficients.abs()).contract(values.abs()) + reach
         return form.contract(values) - reach - self.rounding.gamma(flat.shape[2]) * size

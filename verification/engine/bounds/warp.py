@@ -113,21 +113,17 @@ class FlowBall(Region):
 
     def _fall(self, form: Form) -> Tensor:
         """(P, K): how far the functionals can fall below their value at the clip."""
-        copies = self._copies(form)
+        count = form.coefficients.shape[1]
+        copies = self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
         if len(self._zones) == 1:
-            g, k = self._flattened(self._rates(form, self._zones[0]))
-            copies = self._repeated(copies, form, g)
-            fall = self.space.support(g, k, copies, self.norm) * self.radius
+            fall = self.space.support(*self._rates(form, self._zones[0]), copies, self.norm) * self.radius
         else:
-            slopes = []
-            for zone in self._zones:
-                g, k = self._flattened(self._rates(form, zone))
-                slopes.append(self.space.pixel_slopes(g, k, self._repeated(copies, form, g)))
+            slopes = [self.space.pixel_slopes(*self._rates(form, zone), copies) for zone in self._zones]
             fall = shared_fall(torch.stack(slopes), [zone.budget for zone in self._zones])
-        return (fall + self.rounding.squares * self.radius).view(form.positions, -1)
+        return (fall + self.rounding.squares * self.radius).view(form.positions, count)
 
-    def _rates(self, form: Form, zone: "_Zone") -> tuple[Tensor, Tensor]:
-        """The coefficients g, k (P, K, t, 2, h, w) with which the functionals fall by at most `sum g . delta + k . |delta|`.
+    def _rates(self, form: Form, zone: _Zone) -> tuple[Tensor, Tensor]:
+        """The coefficients g, k (P K, t, 2, h, w) with which the functionals fall by at most `sum g . delta + k . |delta|`.
 
         While D grows from zero a functional A falls at most at the rate `h+ = sum_c max A_c slope_c` over the slopes of
         that side, while it shrinks at most at `h- = sum_c max -A_c slope_c`. So it falls by at most `g D + k |D|` with
@@ -145,19 +141,7 @@ class FlowBall(Region):
                 if zone.bends[axis]:
                     rate = rate + _over_channels(size, seen[:, first + 1])
                 target[:, :, :, axis] = rate
-        return _from_each_frame_on(g), _from_each_frame_on(k.clamp_(min=0))
-
-    @staticmethod
-    def _flattened(rates: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """One row a functional."""
-        g, k = rates
-        return g.flatten(0, 1), k.flatten(0, 1)
-
-    @staticmethod
-    def _repeated(copies: Tensor, form: Form, like: Tensor) -> Tensor:
-        """`copies` (P, t) for each row of `like`."""
-        count = form.coefficients.shape[1]
-        return copies.to(like.device, like.dtype).expand(form.positions, -1).repeat_interleave(count, 0)
+        return _from_each_frame_on(g).flatten(0, 1), _from_each_frame_on(k.clamp_(min=0)).flatten(0, 1)
 
     def _copies(self, form: Form) -> Tensor:
         """(P, t): how many chosen flows move the window's frames from the j-th on and no earlier one.
