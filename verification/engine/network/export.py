@@ -15,10 +15,28 @@ from verification.engine.network.operations import LOWERINGS
 
 #: Types that stand for real numbers here; the others round so much that the graph would be another function.
 _REAL = {torch.float32, torch.float64}
+#: Operations that torch would decompose.
+_WHOLE = (
+    "celu",
+    "hardsigmoid",
+    "hardswish",
+    "log_sigmoid",
+    "pad",
+    "prelu",
+    "rms_norm",
+    "roll",
+    "scaled_dot_product_attention",
+    "silu",
+    "softplus",
+)
+_SOFTMAX = {"aten._softmax.default": "softmax", "aten._log_softmax.default": "log-softmax"}
 
 
 def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     """The graph of `module` (eval mode) for one clip of shape `input_shape` = (1, l, 3, h, w), constants in float64.
+
+    A softmax or log-softmax at the very end is left out and named in the graph's `dropped`: it keeps the order of the
+    classes, so a margin of logits has the sign of the margin of probabilities, and zero is still where the class changes.
 
     Raises ClassifierError where the module cannot be traced or does not give one logit vector, UnsupportedOperationError
     where it contains an operation without a bound rule.
@@ -26,17 +44,22 @@ def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     program = _traced(module, input_shape)
     constants = _constants(program)
     lowering = Lowering(input_shape)
+    result, dropped = _logits(program)
     known: dict[str, Any] = {}
     for node in program.graph.nodes:
         if node.op == "placeholder":
             known[node.name] = constants.get(node.name, Reference(0))
-        elif node.op == "call_function":
+        elif node.op == "call_function" and node not in dropped:
             known[node.name] = _evaluate(lowering, node, known)
-    output = known[_output(program)]
+        elif node.op == "get_attr":
+            known[node.name] = None  # a branch of control flow, which is refused where it is used
+    output = known[result.name]
+    if output is None:
+        raise ClassifierError("the classifier gives true-or-false values; one vector of logits for a clip is needed")
     if not isinstance(output, Reference):
         raise ClassifierError("the output of the classifier does not depend on its input")
     nodes = fuse_gates([Node(*emitted) for emitted in lowering.emitted[: output.index]])
-    graph = Graph(input_shape, nodes)
+    graph = Graph(input_shape, nodes, tuple(_described(node) for node in dropped))
     if len(graph.output_shape) != 2 or graph.output_shape[0] != 1 or graph.output_shape[1] < 2:
         raise ClassifierError(
             f"the classifier gives values of shape {list(graph.output_shape)}; one vector of at least two logits for a clip is "
@@ -49,7 +72,8 @@ def _traced(module: nn.Module, input_shape: tuple[int, ...]) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
-            return torch.export.export(module.eval(), (torch.rand(input_shape),)).run_decompositions()
+            program = torch.export.export(module.eval(), (torch.rand(input_shape),))
+            return program.run_decompositions(_decompositions())
         except Exception as error:  # torch.export raises its users' errors as many unrelated classes
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ClassifierError(
@@ -57,15 +81,41 @@ def _traced(module: nn.Module, input_shape: tuple[int, ...]) -> Any:
             ) from error
 
 
-def _output(program: Any) -> str:
-    """The name of the node that is the classifier's answer; buffers and inputs that it changes come before it."""
-    signature = program.graph_signature
-    if signature.buffers_to_mutate:
-        changed = next(iter(signature.buffers_to_mutate.values()))
+def _decompositions() -> Any:
+    """torch's own, less those that take apart what has a rule, or a clear refusal, as a whole."""
+    table = torch.export.default_decompositions()
+    for name in _WHOLE:
+        table.pop(getattr(torch.ops.aten, name).default, None)
+    return table
+
+
+def _logits(program: Any) -> tuple[fx.Node, list[fx.Node]]:
+    """The node of the logits, and the softmaxes over the classes that follow it, the last one first.
+
+    Inputs that the classifier changes in place are outputs of the program too, but not its answer.
+    """
+    if program.graph_signature.buffers_to_mutate:
+        changed = next(iter(program.graph_signature.buffers_to_mutate.values()))
         raise ClassifierError(
             f"the classifier changes its buffer {changed} while it works, so its answer depends on earlier clips"
         )
-    return str(signature.user_outputs[0])
+    names = program.graph_signature.user_outputs
+    if len(names) != 1:
+        raise ClassifierError(f"the classifier gives {len(names)} results; one vector of logits for a clip is needed")
+    result, dropped = next((node for node in program.graph.nodes if node.name == names[0]), None), []
+    while isinstance(result, fx.Node) and str(result.target) in _SOFTMAX:
+        if result.meta["val"].dim() != 2 or result.args[1] not in (1, -1):
+            break
+        dropped.append(result)
+        result = result.args[0]
+    if result is None:
+        raise ClassifierError("the output of the classifier does not depend on its input")
+    return result, dropped
+
+
+def _described(node: fx.Node) -> str:
+    place = _place(node)
+    return f"{_SOFTMAX[str(node.target)]} in {place}" if place else _SOFTMAX[str(node.target)]
 
 
 def _constants(program: Any) -> dict[str, Tensor]:
@@ -94,27 +144,54 @@ def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
     if node.target is operator.getitem:
         return args[0][args[1]]
     name = str(node.target)
-    value = node.meta.get("val")
     lowering.name, lowering.place = name, _place(node)
-    lowering.result_shape = tuple(value.shape) if isinstance(value, Tensor) else ()
-    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
-        lowering.refuse("random numbers")
+    _check_sources(lowering, node, known)
     flat = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, Reference)]
     if not flat:
         # In the types of the module itself: in float64 a rounded constant, say an index, could become another one.
         compute: Any = node.target
         return compute(*args, **kwargs)
+    value = node.meta.get("val")
+    first = value[0] if isinstance(value, list | tuple) and value else value
+    lowering.result_shape = tuple(first.shape) if isinstance(first, Tensor) else ()
+    if isinstance(first, Tensor) and first.dtype is torch.bool:
+        return None  # a comparison: refused where it is used
+    _check_type(lowering, first)
     if name not in LOWERINGS:
         lowering.refuse(f"the operation {name.removeprefix('aten.')}")
-    if isinstance(value, Tensor) and value.dtype not in _REAL:
-        lowering.refuse(f"values of the clip as {str(value.dtype).removeprefix('torch.')}")
     try:
         wide_args, wide_kwargs = fx.node.map_aggregate((args, kwargs), _wide)
-        return LOWERINGS[name](lowering, *wide_args, **wide_kwargs)
+        result = LOWERINGS[name](lowering, *wide_args, **wide_kwargs)
     except TypeError as error:
         raise UnsupportedOperationError(
             f"the network uses {name} in a form without a bound rule, in {lowering.place or 'the top module'}: {error}"
         ) from error
+    # A constant after all, such as zeros of the clip's shape, goes on in the module's own type.
+    return result.to(first.dtype) if isinstance(result, Tensor) and isinstance(first, Tensor) else result
+
+
+def _check_sources(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> None:
+    """Refuse what rests on results that have no bounds, or on chance."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return  # control flow, which is refused under its own name
+    if any(known[source.name] is None for source in node.all_input_nodes):
+        lowering.refuse(
+            "a result that bounds do not follow, such as a comparison or the place of a maximum", "do without it"
+        )
+    if torch.Tag.nondeterministic_seeded in node.target.tags and str(node.target) not in LOWERINGS:
+        lowering.refuse("random numbers", "switch them off in eval mode")
+
+
+def _check_type(lowering: Lowering, value: Any) -> None:
+    """Refuse what are no real numbers of 32 or 64 bits: the graph would be another function."""
+    if not isinstance(value, Tensor) or value.dtype in _REAL:
+        return
+    kind = str(value.dtype).removeprefix("torch.")
+    if value.is_complex():
+        lowering.refuse(f"complex numbers as {kind}", "compute with real numbers")
+    if value.is_floating_point():
+        lowering.refuse(f"values of the clip in lower precision as {kind}", "export the network in float32")
+    lowering.refuse(f"whole numbers as {kind} that depend on the clip", "compute with real numbers")
 
 
 def _leaves(value: Any) -> list[Any]:

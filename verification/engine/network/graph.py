@@ -25,10 +25,13 @@ class Graph:
     """Nodes in topological order: node i computes value i + 1, value 0 is the clip (1, l, 3, h, w), the last the logits (1, C).
 
     Its constants are float64; `cast` gives the same graph in another precision or on another device.
+    `dropped` names operations at the end of the network that the graph leaves out, such as "softmax in head.2", for people
+    to see: they change neither the order of the classes nor, therefore, the sign of any margin.
     """
 
     input_shape: Shape
     nodes: tuple[Node, ...]
+    dropped: tuple[str, ...] = ()
 
     @property
     def output_shape(self) -> Shape:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from verification.engine.errors import UnsupportedOperationError
@@ -64,6 +65,8 @@ class Lowering:
 
     def emit(self, operation: "Operation", *inputs: Value) -> Value:
         """Append `operation`; its output shape is found by computing it on empty (meta) tensors."""
+        if any(not bool(torch.isfinite(constant).all()) for constant in operation.constants().values()):
+            self.refuse("a constant that is not finite", "mend the weights or masks from which it is computed")
         indices = []
         for value in inputs:
             if isinstance(value, Tensor):
@@ -74,9 +77,13 @@ class Lowering:
         self.emitted.append((operation, tuple(indices), shape, self.name, self.place))
         return Reference(len(self.shapes) - 1)
 
-    def refuse(self, what: str) -> NoReturn:
+    def made_by(self, value: Reference) -> "tuple[Operation, tuple[int, ...]] | None":
+        """The operation that gives `value` and its inputs; None for the clip itself."""
+        return self.emitted[value.index - 1][:2] if value.index else None
+
+    def refuse(self, what: str, advice: str = "replace it by an operation from the documentation's list") -> NoReturn:
         """Raise UnsupportedOperationError with the operation's place in the model."""
         raise UnsupportedOperationError(
             f"the network contains {what} ({self.name} in {self.place or 'the top module'}), for which there is no bound "
-            "rule; replace it by an operation from the documentation's list"
+            f"rule; {advice}"
         )

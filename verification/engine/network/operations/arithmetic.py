@@ -7,8 +7,11 @@ from torch import Tensor
 
 from verification.engine.network.lowering import Lowering, Reference, Value, lowers
 from verification.engine.network.operations.base import Operation, Pulled, Site
+from verification.engine.network.operations.gated import Silu
+from verification.engine.network.operations.power import Power
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.shape import expand
+from verification.engine.network.operations.sigmoid import Sigmoid
 from verification.engine.relaxation import Form, Interval, Rounding
 
 #: What an arithmetic operation may get: a value of the clip, a constant tensor, or a number.
@@ -79,7 +82,7 @@ def _pair(graph: Lowering, x: Value, y: Value) -> tuple[Value, Value]:
 
 
 @lowers("aten.add.Tensor", "aten.add.Scalar")
-def _add(graph: Lowering, x: Operand, y: Operand, *, alpha: float = 1) -> Value:
+def add(graph: Lowering, x: Operand, y: Operand, *, alpha: float = 1) -> Value:
     if not isinstance(x, Reference):
         return affine(graph, _reference(graph, y), alpha, x)
     if not isinstance(y, Reference):
@@ -88,15 +91,15 @@ def _add(graph: Lowering, x: Operand, y: Operand, *, alpha: float = 1) -> Value:
 
 
 @lowers("aten.sub.Tensor", "aten.sub.Scalar")
-def _sub(graph: Lowering, x: Operand, y: Operand, *, alpha: float = 1) -> Value:
+def subtract(graph: Lowering, x: Operand, y: Operand, *, alpha: float = 1) -> Value:
     if isinstance(x, Reference) and isinstance(y, Reference) and alpha == 1:
         return graph.emit(Add(-1), *_pair(graph, x, y))
-    return _add(graph, x, y, alpha=-alpha)
+    return add(graph, x, y, alpha=-alpha)
 
 
 @lowers("aten.rsub.Scalar", "aten.rsub.Tensor")
 def _rsub(graph: Lowering, x: Operand, y: Operand) -> Value:
-    return _sub(graph, y, x)
+    return subtract(graph, y, x)
 
 
 @lowers("aten.neg.default")
@@ -110,6 +113,11 @@ def _mul(graph: Lowering, x: Operand, y: Operand) -> Value:
         return affine(graph, _reference(graph, y), x, 0.0)
     if not isinstance(y, Reference):
         return affine(graph, x, y, 0.0)
+    if x == y:
+        return graph.emit(Power(2), x)
+    for plain, gate in ((x, y), (y, x)):
+        if graph.made_by(gate) == (Sigmoid(), (plain.index,)):
+            return graph.emit(Silu(), plain)
     return graph.emit(Product(), *_pair(graph, x, y))
 
 
@@ -118,6 +126,18 @@ def _div(graph: Lowering, x: Operand, y: Operand) -> Value:
     if isinstance(y, Reference):
         graph.refuse("a division by a value that depends on the clip")
     return affine(graph, _reference(graph, x), 1.0 / y, 0.0)
+
+
+@lowers("aten.where.self")
+def _where(graph: Lowering, condition: Value, x: Value, y: Value) -> Value:
+    """The condition is constant, because true-or-false values of the clip are refused: each side times a mask."""
+    if not isinstance(condition, Tensor):
+        graph.refuse("a choice that depends on the clip")
+    return add(graph, _masked(graph, condition, x), _masked(graph, ~condition, y))
+
+
+def _masked(graph: Lowering, mask: Tensor, x: Value) -> Value:
+    return affine(graph, x, mask.double(), 0.0) if isinstance(x, Reference) else torch.where(mask, x, 0.0)
 
 
 def _reference(graph: Lowering, x: Operand) -> Reference:

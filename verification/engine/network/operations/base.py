@@ -42,12 +42,13 @@ class Operation(ABC):
 
     def cast(self, dtype: torch.dtype, device: torch.device) -> Self:
         """The same operation with its constants in another precision or place."""
-        moved = {
-            f.name: value.to(device, dtype)
-            for f in fields(self)
-            if isinstance(value := getattr(self, f.name), Tensor) and value.is_floating_point()
-        }
+        moved = {name: value.to(device, dtype) for name, value in self.constants().items()}
         return replace(self, **moved) if moved else self
+
+    def constants(self) -> dict[str, Tensor]:
+        """The fields that hold weights and other real numbers."""
+        values = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: value for name, value in values if isinstance(value, Tensor) and value.is_floating_point()}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The output's shape, found by computing on tensors without data."""

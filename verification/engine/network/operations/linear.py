@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from verification.engine.network.lowering import Lowering, Value, lowers
+from verification.engine.network.operations.arithmetic import add, affine
 from verification.engine.network.operations.base import Operation, Pulled, Site
+from verification.engine.network.operations.shape import transposed
+from verification.engine.network.operations.slicing import Concatenate, cut
 from verification.engine.relaxation import Form, Interval, Rounding
 
 
@@ -51,15 +54,34 @@ class Linear(Operation):
         return Pulled((inner,), constant)
 
 
-@lowers("aten.addmm.default")
-def _addmm(graph: Lowering, bias: Value, x: Value, weight: Value) -> Value:
-    if not (isinstance(bias, Tensor) and isinstance(weight, Tensor)):
+def multiply(graph: Lowering, x: Value, y: Value) -> Value:
+    """The matrix product of a node and a constant, in either order, over the last two axes; other axes alike in both."""
+    if isinstance(x, Tensor):
+        flipped = multiply(graph, transposed(graph, y, -1, -2), x.transpose(-1, -2))
+        return transposed(graph, flipped, -1, -2)
+    if not isinstance(y, Tensor):
         graph.refuse("a matrix product of two tensors that both depend on the clip")
-    return graph.emit(Linear(weight, bias.expand(weight.shape[1]).contiguous()), x)
+    if y.dim() == 2:
+        return graph.emit(Linear(y.contiguous(), y.new_zeros(y.shape[1])), x)
+    if bool((y == y[:1]).all()):
+        return multiply(graph, x, y[0])
+    parts = [multiply(graph, cut(graph, x, 0, i, i + 1), factor) for i, factor in enumerate(y)]
+    return graph.emit(Concatenate(0), *parts)
 
 
-@lowers("aten.mm.default", "aten.matmul.default")
-def _mm(graph: Lowering, x: Value, weight: Value) -> Value:
-    if not isinstance(weight, Tensor) or weight.dim() != 2 or isinstance(x, Tensor):
-        graph.refuse("a matrix product whose right factor is not a constant matrix")
-    return graph.emit(Linear(weight, torch.zeros(weight.shape[1], dtype=weight.dtype)), x)
+def along(graph: Lowering, x: Value, axis: int, matrix: Tensor) -> Value:
+    """The linear map `matrix` (before, after) along one axis."""
+    return transposed(graph, multiply(graph, transposed(graph, x, axis, -1), matrix), axis, -1)
+
+
+@lowers("aten.addmm.default", "aten.baddbmm.default")
+def _addmm(graph: Lowering, bias: Value, x: Value, y: Value, *, beta: float = 1, alpha: float = 1) -> Value:
+    if isinstance(bias, Tensor) and isinstance(y, Tensor) and y.dim() == 2 and bias.dim() == 1:
+        return graph.emit(Linear(alpha * y, (beta * bias).expand(y.shape[1]).contiguous()), x)
+    product = multiply(graph, x, y)
+    return add(graph, product if alpha == 1 else affine(graph, product, alpha, 0.0), bias, alpha=beta)
+
+
+@lowers("aten.mm.default", "aten.bmm.default")
+def _mm(graph: Lowering, x: Value, y: Value) -> Value:
+    return multiply(graph, x, y)

@@ -28,6 +28,8 @@ class MaxPool(Operation):
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil: bool = False
     exact_interval = True
     relaxes = True
 
@@ -36,17 +38,22 @@ class MaxPool(Operation):
         return len(self.kernel)
 
     def concrete(self, *inputs: Tensor) -> Tensor:
-        return _POOL[self.rank](inputs[0], self.kernel, self.stride, self.padding)
+        return _POOL[self.rank](inputs[0], self.kernel, self.stride, self.padding, self.dilation, self.ceil)
 
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
         return Interval(self.concrete(boxes[0].lower), self.concrete(boxes[0].upper))
 
     def _windows(self, x: Tensor) -> Tensor:
         """(n, c, *output, kernel elements): the elements of each window, minus infinity for padding."""
-        pad = [p for size in reversed(self.padding) for p in (size, size)]
+        reach = [(size - 1) * gap + 1 for size, gap in zip(self.kernel, self.dilation, strict=True)]
+        pad: list[int] = []
+        for axis, count in enumerate(self.output_shape(tuple(x.shape))[2:]):
+            # With `ceil` the last window may reach over the padding at the end.
+            end = (count - 1) * self.stride[axis] + reach[axis] - x.shape[axis + 2] - self.padding[axis]
+            pad = [self.padding[axis], max(end, 0), *pad]
         x = functional.pad(x, pad, value=float("-inf"))
-        for axis, (size, step) in enumerate(zip(self.kernel, self.stride, strict=True)):
-            x = x.unfold(axis + 2, size, step)
+        for axis in range(self.rank):
+            x = x.unfold(axis + 2, reach[axis], self.stride[axis])[..., :: self.dilation[axis]]
         return x.flatten(2 + self.rank)
 
     def _prepare(self, box: Interval) -> Tensor:
@@ -68,7 +75,8 @@ class MaxPool(Operation):
         constant = (negative * seen[:, -1:]).flatten(2).sum(2)
         elements = list(itertools.product(*(range(size) for size in self.kernel)))
         spatial = form.window[2:]
-        target = [(n - 1) * s + k for n, s, k in zip(spatial, self.stride, self.kernel, strict=True)]
+        geometry = list(zip(spatial, self.stride, self.kernel, self.dilation, strict=True))
+        target = [(n - 1) * step + (size - 1) * gap + 1 for n, step, size, gap in geometry]
         rows = max(seen.shape[0], positive.shape[0])
         pulled = positive.new_zeros((rows, *positive.shape[1:4], *target))
         for number, element in enumerate(elements):
@@ -77,8 +85,8 @@ class MaxPool(Operation):
                 seen[:, len(elements) + number : len(elements) + number + 1],
             )
             place = [
-                slice(first, first + (n - 1) * step + 1, step)
-                for first, n, step in zip(element, spatial, self.stride, strict=True)
+                slice(first * gap, first * gap + (n - 1) * step + 1, step)
+                for first, (n, step, _, gap) in zip(element, geometry, strict=True)
             ]
             index: tuple[EllipsisType | slice, ...] = (..., *place)
             pulled[index] += positive * low + negative * up
@@ -119,8 +127,5 @@ def _max_pool(
 ) -> tuple[Value, None]:
     if graph.rank(x) != rank + 2:
         graph.refuse("max-pooling without a batch axis")
-    if ceil_mode or any(d != 1 for d in spread(dilation, rank)):
-        graph.refuse("max-pooling with ceil_mode or dilation")
-    size = spread(kernel, rank)
-    steps, borders = spread(stride or kernel, rank), spread(padding, rank)
-    return graph.emit(MaxPool(size, steps, borders), x), None
+    size, steps = spread(kernel, rank), spread(stride or kernel, rank)
+    return graph.emit(MaxPool(size, steps, spread(padding, rank), spread(dilation, rank), ceil_mode), x), None

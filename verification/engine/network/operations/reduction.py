@@ -36,7 +36,8 @@ class Sum(Operation):
         return Pulled((Form(coefficients, form.offsets, shape),))
 
 
-def _axes(graph: Lowering, x: Value, axes: Sequence[int] | int | None) -> tuple[int, ...]:
+def axes_of(graph: Lowering, x: Value, axes: Sequence[int] | int | None) -> tuple[int, ...]:
+    """The axes of a reduction, none below zero, in order; none named means all."""
     rank = graph.rank(x)
     chosen = range(rank) if axes is None or axes == [] else [axes] if isinstance(axes, int) else axes
     return tuple(sorted({axis % rank for axis in chosen}))
@@ -44,23 +45,12 @@ def _axes(graph: Lowering, x: Value, axes: Sequence[int] | int | None) -> tuple[
 
 @lowers("aten.sum.dim_IntList", "aten.sum.default")
 def _sum(graph: Lowering, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False, **_: object) -> Value:
-    return reshape(graph, graph.emit(Sum(_axes(graph, x, axes)), x), graph.result_shape)
+    return reshape(graph, graph.emit(Sum(axes_of(graph, x, axes)), x), graph.result_shape)
 
 
 @lowers("aten.mean.dim", "aten.mean.default")
 def _mean(graph: Lowering, x: Value, axes: Sequence[int] | None = None, keepdim: bool = False, **_: object) -> Value:
-    over = _axes(graph, x, axes)
+    over = axes_of(graph, x, axes)
     count = math.prod(graph.shape(x)[axis] for axis in over)
     total = graph.emit(Sum(over), x)
     return reshape(graph, affine(graph, total, 1.0 / count, 0.0), graph.result_shape)
-
-
-@lowers(
-    "aten._adaptive_avg_pool2d.default",
-    "aten._adaptive_avg_pool3d.default",
-    "aten.adaptive_avg_pool1d.default",
-)
-def _adaptive_average(graph: Lowering, x: Value, target: Sequence[int]) -> Value:
-    if any(size != 1 for size in target):
-        graph.refuse(f"adaptive average pooling to {list(target)}; only global pooling to 1 is supported")
-    return _mean(graph, x, list(range(2, graph.rank(x))), True)

@@ -44,10 +44,3 @@ class Relu(Elementwise):
 @lowers("aten.relu.default")
 def _relu(graph: Lowering, x: Value) -> Value:
     return graph.emit(Relu(), x)
-
-
-@lowers("aten.leaky_relu.default")
-def _leaky_relu(graph: Lowering, x: Value, slope: float = 0.01) -> Value:
-    if not 0 <= slope < 1:
-        graph.refuse(f"LeakyReLU with slope {slope}; slopes from 0 to below 1 are supported")
-    return graph.emit(Relu(float(slope)), x)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verification.engine.network.lowering import Lowering, Value, lowers
+from verification.engine.network.lowering import Lowering, Reference, Value, lowers
 from verification.engine.network.operations.base import Pulled, Rearrangement, Shape, Site
 from verification.engine.relaxation import Form
 
@@ -118,7 +118,8 @@ def _same_elements(graph: Lowering, x: Value, *_: object) -> Value:
 
 
 def reshape(graph: Lowering, x: Value, target: Shape) -> Value:
-    """`x` itself where nothing changes."""
+    """`x` itself where nothing changes. A single number is kept as a vector of one, which broadcasts alike."""
+    target = target or (1,)
     return x if graph.shape(x) == target else graph.emit(Reshape(target), x)
 
 
@@ -129,10 +130,11 @@ def _permute(graph: Lowering, x: Value, order: Sequence[int]) -> Value:
 
 
 @lowers("aten.transpose.int")
-def _transpose(graph: Lowering, x: Value, a: int, b: int) -> Value:
+def transposed(graph: Lowering, x: Value, a: int, b: int) -> Value:
+    """Two axes exchanged; `x` itself where they are the same."""
     order = list(range(graph.rank(x)))
     order[a], order[b] = order[b], order[a]
-    return graph.emit(Permute(tuple(order)), x)
+    return x if order == sorted(order) else graph.emit(Permute(tuple(order)), x)
 
 
 def expand(graph: Lowering, x: Value, target: Shape) -> Value:
@@ -150,9 +152,21 @@ def _expand(graph: Lowering, x: Value, target: Sequence[int], implicit: bool = F
     "aten.clone.default",
     "aten.alias.default",
     "aten.detach.default",
-    "aten.dropout.default",
     "aten.contiguous.default",
     "aten.lift_fresh_copy.default",
+    "aten._to_copy.default",
 )
 def _identity(graph: Lowering, x: Value, *_: object, **__: object) -> Value:
+    """Conversions too: what is not float32 or float64 afterwards was refused before."""
     return x
+
+
+@lowers("aten.copy.default")
+def _copy(graph: Lowering, x: Value, y: Value, *_: object) -> Value:
+    """`y` in the place of x."""
+    return expand(graph, y, graph.result_shape) if isinstance(y, Reference) else y.double().expand(graph.result_shape)
+
+
+@lowers("aten._assert_tensor_metadata.default")
+def _nothing(graph: Lowering, *_: object, **__: object) -> None:
+    """A check of torch's own that has passed."""

@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from verification.engine.network.lowering import Lowering, Value, lowers
 from verification.engine.network.operations.base import Pulled, Rearrangement, Site
+from verification.engine.network.operations.constant import constant
+from verification.engine.network.operations.gather import take
 from verification.engine.network.operations.shape import reshape
 from verification.engine.relaxation import Form
 
@@ -84,8 +86,7 @@ def _slice(
     first, last, _ = slice(start, stop).indices(size)
     if step == 1:
         return cut(graph, x, axis, first, last)
-    parts = [cut(graph, x, axis, i, i + 1) for i in range(first, last, step)]
-    return graph.emit(Concatenate(axis), *parts)
+    return take(graph, x, axis, range(first, last, step))
 
 
 @lowers("aten.select.int")
@@ -93,15 +94,6 @@ def _select(graph: Lowering, x: Value, axis: int, index: int) -> Value:
     axis %= graph.rank(x)
     index %= graph.shape(x)[axis]
     return reshape(graph, cut(graph, x, axis, index, index + 1), graph.result_shape)
-
-
-@lowers("aten.flip.default")
-def _flip(graph: Lowering, x: Value, axes: Sequence[int]) -> Value:
-    for raw in axes:
-        axis = raw % graph.rank(x)
-        parts = [cut(graph, x, axis, i, i + 1) for i in reversed(range(graph.shape(x)[axis]))]
-        x = graph.emit(Concatenate(axis), *parts)
-    return x
 
 
 @lowers("aten.split_with_sizes.default")
@@ -113,15 +105,34 @@ def _split(graph: Lowering, x: Value, sizes: Sequence[int], axis: int = 0) -> tu
 
 @lowers("aten.cat.default")
 def _cat(graph: Lowering, parts: Sequence[Value], axis: int = 0) -> Value:
-    if any(isinstance(part, Tensor) for part in parts):
-        graph.refuse("a concatenation with a constant")
-    return graph.emit(Concatenate(axis % graph.rank(parts[0])), *parts)
+    whole = [constant(graph, part) for part in parts if 0 not in graph.shape(part)]
+    return graph.emit(Concatenate(axis % graph.rank(whole[0])), *whole)
 
 
-@lowers("aten.constant_pad_nd.default")
-def _pad(graph: Lowering, x: Value, flat: Sequence[int], value: float = 0.0) -> Value:
-    if value or min(flat) < 0:
-        graph.refuse("padding with another value than zero, or cropping by negative padding")
-    pairs = [(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)]
-    borders: list[tuple[int, int]] = [(0, 0)] * (graph.rank(x) - len(pairs)) + pairs[::-1]
-    return graph.emit(ZeroPad(tuple(borders)), x)
+@lowers("aten.slice_scatter.default")
+def _slice_scatter(
+    graph: Lowering,
+    x: Value,
+    part: Value,
+    axis: int = 0,
+    start: int | None = None,
+    stop: int | None = None,
+    step: int = 1,
+) -> Value:
+    """`x` with `part` in the place of a slice."""
+    axis %= graph.rank(x)
+    size = graph.shape(x)[axis]
+    replaced = range(*slice(start, stop, step).indices(size))
+    both = _cat(graph, [x, part], axis)
+    places = {place: size + number for number, place in enumerate(replaced)}
+    return take(graph, both, axis, [places.get(i, i) for i in range(size)])
+
+
+@lowers("aten.select_scatter.default")
+def _select_scatter(graph: Lowering, x: Value, part: Value, axis: int, index: int) -> Value:
+    """`x` with `part` in the place of one element along `axis`."""
+    axis %= graph.rank(x)
+    index %= graph.shape(x)[axis]
+    shape = (*graph.shape(x)[:axis], 1, *graph.shape(x)[axis + 1 :])
+    whole = part.reshape(shape) if isinstance(part, Tensor) else reshape(graph, part, shape)
+    return _slice_scatter(graph, x, whole, axis, index, index + 1)
