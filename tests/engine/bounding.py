@@ -11,6 +11,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tests.engine.networks import (
+    HEIGHT,
+    LENGTH,
+    WIDTH,
+    Activations,
+    Borders,
+    Cells,
+    Matrices,
+    Pooling,
+    PoolingOfLines,
+    Rearranged,
+    Transposed,
+)
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.pixels import PixelBall
 from verification.engine.bounds.region import Region
@@ -21,7 +34,6 @@ from verification.engine.network.operations.base import Elementwise
 from verification.engine.perturbation import Norm, Space, build_space, impose
 from verification.engine.relaxation import Form, Interval, Rounding
 
-LENGTH, HEIGHT, WIDTH = 4, 9, 10
 CPU = torch.device("cpu")
 #: Float64 evaluates the points themselves with this error, at most.
 TOLERANCE = {True: 1e-11, False: 1e-4}
@@ -48,10 +60,10 @@ class Chain(nn.Module):
 class Recurrent(nn.Module):
     """A strided convolution a frame, a recurrent layer, a linear head."""
 
-    def __init__(self, kind: type[nn.Module], **options: object) -> None:
+    def __init__(self, kind: type[nn.Module], size: int = 5, **options: object) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 4, stride=3)
-        self.recurrent = kind(4 * 2 * 3, 5, batch_first=True, **options)
+        self.recurrent = kind(4 * 2 * 3, size, batch_first=True, **options)
         self.head = nn.LazyLinear(3)
         with torch.no_grad():
             self(torch.rand(1, LENGTH, 3, HEIGHT, WIDTH))
@@ -133,8 +145,13 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "lstm, stacked and bidirectional": lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True),
     "gru": lambda: Recurrent(nn.GRU),
     "rnn": lambda: Recurrent(nn.RNN),
+    "rnn with ReLU": lambda: Recurrent(nn.RNN, nonlinearity="relu"),
+    "lstm with projection": lambda: Recurrent(nn.LSTM, proj_size=2),
     "residual": Residual,
     "layout": Layout,
+} | {
+    kind.__name__: (lambda kind=kind: kind().with_head())
+    for kind in (Activations, Transposed, Borders, Pooling, PoolingOfLines, Rearranged, Matrices, Cells)
 }
 
 

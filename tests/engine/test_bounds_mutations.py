@@ -8,6 +8,17 @@ Mutations, one a test case:
   gate-bend         the plane of a gate trusts its grid: what may happen between the points is forgotten
   gate-factor       the planes of a gate's factors are put into the product without regard to signs
   product-plane     McCormick's lower plane with the intercept of the upper one
+  pieces-tangent    the curved side of a piece looks at its ends only
+  pieces-short      the last piece is forgotten
+  gelu-turn         GELU is taken for convex up to 2 instead of the root of 2
+  softplus-jump     softplus is taken for its curve beyond the threshold, where torch has the identity
+  power-bend        an odd power is taken for convex everywhere
+  kinked-left       the slope on the left loses its sign
+  square-interval   the interval of a square looks at its ends only
+  maxpool-dilation  the elements of a window are taken side by side
+  transposed-start  windows of a transposed convolution are moved by the padding in the wrong direction
+  take-repeated     an element taken twice counts once
+  constant-lost     constants that are joined to a node do not count
   maxpool-upper     the upper plane is the first element of the window
   conv-padding      windows are not moved by the padding
   conv-clipping     coefficients on padding reach real pixels
@@ -25,6 +36,7 @@ Mutations, one a test case:
   norm-translation  the scale of the translation's norm is taken off twice
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -45,14 +57,23 @@ from tests.engine.bounding import (
 )
 from verification.engine.bounds import warp
 from verification.engine.bounds.budget import shared_fall
-from verification.engine.network.operations import gate
+from verification.engine.network.operations import gate, piecewise
 from verification.engine.network.operations.arithmetic import Add
 from verification.engine.network.operations.base import Elementwise, Pulled, Site
+from verification.engine.network.operations.clamp import Clamp
+from verification.engine.network.operations.constant import Constant
 from verification.engine.network.operations.convolution import Convolution
+from verification.engine.network.operations.exponential import Exp, Softplus
+from verification.engine.network.operations.gated import Gelu, Hardswish, Silu, TanhGelu
+from verification.engine.network.operations.gather import Take
+from verification.engine.network.operations.kinked import Kinked
 from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.piecewise import Piece, Piecewise, straight
+from verification.engine.network.operations.power import Power
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.sigmoid import Sigmoid, SShaped, Tanh
+from verification.engine.network.operations.transposed import TransposedConvolution
 from verification.engine.perturbation import Norm
 from verification.engine.perturbation.spaces import Dense, Translation
 from verification.engine.relaxation import Form, Interval, Planes, Rounding
@@ -108,6 +129,85 @@ def gate_factor(patch: Patch) -> None:
         return replace(good, lower_slopes=(good.upper_slopes[0], good.lower_slopes[1]))
 
     patch.setattr(gate.Gate, "_chained", wrong)
+
+
+def pieces_tangent(patch: Patch) -> None:
+    right = piecewise._piece_highest
+
+    def wrong(piece: Piece, first: Tensor, last: Tensor, slope: Tensor, sign: int) -> tuple[Tensor, Tensor]:
+        return right(replace(piece, bend=0), first, last, slope, sign)
+
+    patch.setattr(piecewise, "_piece_highest", wrong)
+
+
+def change_pieces(patch: Patch, operation: type[Piecewise], wrong: Callable[[tuple[Piece, ...]], Any]) -> None:
+    """Replace the pieces that `operation` consists of."""
+    right = operation.pieces
+    patch.setattr(operation, "pieces", lambda self: tuple(wrong(right(self))))
+
+
+def pieces_short(patch: Patch) -> None:
+    change_pieces(patch, Clamp, lambda pieces: (*pieces[:-2], replace(pieces[-2], end=math.inf)))
+
+
+def gelu_turn(patch: Patch) -> None:
+    ends = ((-math.inf, -2.0), (-2.0, 2.0), (2.0, math.inf))
+    change_pieces(
+        patch, Gelu, lambda pieces: (replace(p, start=a, end=b) for p, (a, b) in zip(pieces, ends, strict=True))
+    )
+
+
+def softplus_jump(patch: Patch) -> None:
+    change_pieces(patch, Softplus, lambda pieces: [replace(pieces[0], end=math.inf)])
+
+
+def power_bend(patch: Patch) -> None:
+    change_pieces(patch, Power, lambda pieces: [replace(pieces[-1], start=-math.inf)])
+
+
+def kinked_left(patch: Patch) -> None:
+    def wrong(self: Kinked) -> tuple[Piece, ...]:
+        return straight(-math.inf, 0.0, self.left.abs()), straight(0.0, math.inf, 1.0)
+
+    patch.setattr(Kinked, "pieces", wrong)
+
+
+def square_interval(patch: Patch) -> None:
+    def wrong(self: Power, rounding: Rounding, *boxes: Interval) -> Interval:
+        a, b = self.concrete(boxes[0].lower), self.concrete(boxes[0].upper)
+        return Interval(torch.minimum(a, b), torch.maximum(a, b))
+
+    patch.setattr(Power, "interval", wrong)
+
+
+def maxpool_dilation(patch: Patch) -> None:
+    right = MaxPool.backward
+    patch.setattr(MaxPool, "backward", lambda self, *args: right(replace(self, dilation=(1,) * self.rank), *args))
+
+
+def transposed_start(patch: Patch) -> None:
+    right = TransposedConvolution._pull
+
+    def wrong(self: TransposedConvolution, form: Form) -> tuple[Tensor, Tensor]:
+        return right(replace(self, padding=tuple(-p for p in self.padding)), form)
+
+    patch.setattr(TransposedConvolution, "_pull", wrong)
+
+
+def take_repeated(patch: Patch) -> None:
+    def wrong(self: Take, form: Form, place: Tensor, length: int) -> Tensor:
+        a, dim = form.coefficients.expand(form.positions, *form.coefficients.shape[1:]), self.axis + 2
+        view = [form.positions] + [1] * (a.dim() - 1)
+        view[dim] = place.shape[1]
+        target = list(a.shape)
+        target[dim] = length
+        return a.new_zeros(target).scatter_(dim, place.view(view).expand(a.shape), a)
+
+    patch.setattr(Take, "_scattered", wrong)
+
+
+def constant_lost(patch: Patch) -> None:
+    patch.setattr(Constant, "backward", lambda self, form, site: Pulled(()))
 
 
 def maxpool_upper(patch: Patch) -> None:
@@ -223,6 +323,10 @@ def norm_translation(patch: Patch) -> None:
 CASES: list[tuple[Callable[[Patch], None], str, str, Norm, float]] = [
     (relu_lower, "conv2d deep", "dense", Norm.LINF, 2.0),
     (product_plane, "lstm", "pixels", Norm.LINF, 4.0),
+    (maxpool_dilation, "Pooling", "pixels", Norm.LINF, 0.05),
+    (transposed_start, "Transposed", "pixels", Norm.LINF, 1.0),
+    (take_repeated, "Rearranged", "pixels", Norm.LINF, 1.0),
+    (constant_lost, "Rearranged", "pixels", Norm.LINF, 1.0),
     (maxpool_upper, "less the maxima", "pixels", Norm.LINF, 3.0),
     (conv_padding, "conv3d", "dense", Norm.L2, 1.0),
     (conv_clipping, "conv3d", "dense", Norm.L2, 1.0),
@@ -249,6 +353,13 @@ PLANES: list[tuple[Callable[[Patch], None], Elementwise, int]] = [
     (gate_bend, gate.Gate(True), 2),
     (gate_factor, gate.Gate(True), 2),
     (gate_factor, gate.Gate(False), 2),
+    *((pieces_tangent, operation, 1) for operation in (Gelu(), TanhGelu(), Silu(), Hardswish(), Exp(), Power(2))),
+    (pieces_short, Clamp(-0.3, 0.4), 1),
+    (gelu_turn, Gelu(), 1),
+    (softplus_jump, Softplus(2.0, 1.0), 1),
+    (power_bend, Power(3), 1),
+    (kinked_left, Kinked(torch.tensor(-0.7, dtype=torch.float64)), 1),
+    (square_interval, Power(2), 1),
 ]
 
 
@@ -263,7 +374,9 @@ def test_a_wrong_relaxation_is_caught(
     assert _worst(network, kind, norm, size) > TOLERANCE[True] * 100
 
 
-@pytest.mark.parametrize(("mutation", "operation", "arity"), PLANES, ids=[case[0].__name__ for case in PLANES])
+@pytest.mark.parametrize(
+    ("mutation", "operation", "arity"), PLANES, ids=lambda value: getattr(value, "__name__", str(value))
+)
 def test_wrong_planes_are_caught(
     mutation: Callable[[Patch], None], operation: Elementwise, arity: int, monkeypatch: Patch
 ) -> None:

@@ -1,20 +1,45 @@
 """Networks become graphs that compute the same, and what cannot be bounded is refused with its name and place."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from tests.engine.bounding import HEIGHT, LENGTH, NETWORKS, WIDTH, make_network
+from tests.engine.bounding import NETWORKS, Chain, Recurrent, make_graph, make_network
+from tests.engine.networks import HEIGHT, LENGTH, WIDTH
 from verification.engine.errors import ClassifierError, UnsupportedOperationError
 from verification.engine.network.export import export_graph
 
 SHAPE = (1, LENGTH, 3, HEIGHT, WIDTH)
 
 
-@pytest.mark.parametrize("name", list(NETWORKS))
+class Map(nn.Module):
+    """A function of the clip as a module, so that it has a place."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, clip: Tensor) -> Tensor:
+        return self.function(clip)
+
+
+#: Networks whose operations are bounded in others already.
+MORE: dict[str, Callable[[], nn.Module]] = {
+    "gru, stacked and bidirectional": lambda: Recurrent(nn.GRU, num_layers=2, bidirectional=True),
+    "instance norm with statistics": lambda: Chain(nn.Conv3d(3, 4, 3), nn.InstanceNorm3d(4, track_running_stats=True)),
+    "nothing but dropout": lambda: Chain(nn.Dropout3d(), nn.Conv3d(3, 4, 3), nn.AlphaDropout()),
+    "changed in place": lambda: Chain(nn.ELU(inplace=True), nn.Hardswish(inplace=True)),
+    "double precision": lambda: Chain(Map(lambda x: (x.double() ** 1.0).to(x.dtype))),
+}
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *MORE])
 def test_the_graph_computes_what_the_module_computes(name: str) -> None:
-    module = make_network(name, seed=1)
-    graph = export_graph(module, SHAPE)
+    module = make_network(name, seed=3) if name in NETWORKS else MORE[name]().eval()
+    graph = make_graph(name, seed=3) if name in NETWORKS else export_graph(module, SHAPE)
     clip = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with torch.no_grad():
         assert torch.allclose(graph(clip), module.double()(clip), rtol=1e-12, atol=1e-12)
@@ -33,29 +58,44 @@ class Head(nn.Module):
         return self.head(self.inner(clip).reshape(1, -1))
 
 
-class Exponential(nn.Module):
-    def forward(self, clip: Tensor) -> Tensor:
-        return clip.exp()
+def chosen(clip: Tensor) -> Tensor:
+    return torch.cond(clip.sum() > 0, lambda x: x + 1, lambda x: x - 1, (clip,))
 
 
-class Quotient(nn.Module):
-    def forward(self, clip: Tensor) -> Tensor:
-        return clip / (clip + 1)
+REFUSED: dict[str, tuple[nn.Module, str]] = {
+    "unknown": (Map(torch.sin), "the operation sin"),
+    "division": (Map(lambda x: x / (x + 1)), "a division by a value"),
+    "reciprocal": (Map(lambda x: 1 / x), "the operation reciprocal"),
+    "layer norm": (nn.LayerNorm(WIDTH), "a layer normalisation"),
+    "group norm": (nn.Sequential(nn.Flatten(0, 1), nn.GroupNorm(1, 3)), "a group normalisation"),
+    "instance norm": (nn.Sequential(nn.Flatten(0, 1), nn.InstanceNorm2d(3)), "instance normalisation"),
+    "rms norm": (nn.RMSNorm(WIDTH), "a root-mean-square normalisation"),
+    "local response norm": (nn.Sequential(nn.Flatten(0, 1), nn.LocalResponseNorm(2)), "the power 0.75"),
+    "variance": (Map(lambda x: x - x.var()), "a variance"),
+    "norm": (Map(lambda x: functional.normalize(x, dim=2)), "a norm of values"),
+    "attention": (Map(lambda x: functional.scaled_dot_product_attention(x, x, x)), "attention"),
+    "product of nodes": (Map(lambda x: x @ x.transpose(3, 4)), "a matrix product of two tensors"),
+    "inner softmax": (nn.Softmax(-1), "a softmax before the last operation"),
+    "root": (Map(lambda x: x**0.5), "the power 0.5"),
+    "branches": (Map(chosen), "control flow that depends on the clip"),
+    "choice": (Map(lambda x: torch.where(x > 0.5, x, -x)), "a comparison"),
+    "whole numbers": (Map(lambda x: x.long().float()), "whole numbers as int64"),
+    "place of a maximum": (Map(lambda x: x + x.max(-1, keepdim=True)[1]), "the place of a maximum"),
+    "complex numbers": (Map(lambda x: torch.fft.fft(x).real), "complex numbers as complex64"),
+    "half precision": (Map(lambda x: x.half().float()), "lower precision as float16"),
+    "random numbers": (Map(lambda x: x + torch.rand(WIDTH)), "random numbers"),
+    "noise": (Map(lambda x: x + torch.randn_like(x)), "random numbers"),
+    "infinite constant": (Map(lambda x: x + 1 / torch.zeros(1)), "a constant that is not finite"),
+    "limits in the wrong order": (Map(lambda x: x.clamp(0.7, 0.3)), "a clamp to the limits"),
+    "rolling everything": (Map(lambda x: x.roll(1)), "a roll over all axes"),
+}
 
 
-class Branching(nn.Module):
-    def forward(self, clip: Tensor) -> Tensor:
-        return clip if clip.sum() > 0 else -clip
-
-
-def test_an_unknown_operation_is_refused_with_name_and_place() -> None:
-    with pytest.raises(UnsupportedOperationError, match=r"exp.*inner"):
-        export_graph(Head(Exponential()), SHAPE)
-
-
-def test_a_division_by_a_value_of_the_clip_is_refused() -> None:
-    with pytest.raises(UnsupportedOperationError, match="division"):
-        export_graph(Head(Quotient()), SHAPE)
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_has_no_rule_is_refused_with_name_and_place(name: str) -> None:
+    module, words = REFUSED[name]
+    with pytest.raises(UnsupportedOperationError, match=rf"{words}.*\(.* in inner.*\)"):
+        export_graph(Head(module), SHAPE)
 
 
 class Unbatched(nn.Module):
@@ -75,9 +115,9 @@ def test_pooling_without_a_batch_axis_is_refused(pool: nn.Module) -> None:
         export_graph(Head(Unbatched(pool)), SHAPE)
 
 
-def test_control_flow_that_depends_on_the_clip_is_refused() -> None:
+def test_branching_of_python_on_the_clip_is_refused() -> None:
     with pytest.raises(ClassifierError, match="cannot be turned into a graph"):
-        export_graph(Head(Branching()), SHAPE)
+        export_graph(Head(Map(lambda x: x if x.sum() > 0 else -x)), SHAPE)
 
 
 def test_weights_that_are_not_finite_are_refused_by_name() -> None:
@@ -91,6 +131,27 @@ def test_weights_that_are_not_finite_are_refused_by_name() -> None:
 def test_an_output_that_is_not_one_vector_of_logits_is_refused() -> None:
     with pytest.raises(ClassifierError, match=r"one vector of at least two logits"):
         export_graph(nn.Flatten(2), SHAPE)
+
+
+def test_several_results_are_refused() -> None:
+    with pytest.raises(ClassifierError, match="gives 2 results"):
+        export_graph(Map(lambda x: (x.flatten(1), x)), SHAPE)
+
+
+@pytest.mark.parametrize(("last", "name"), [(nn.Softmax(-1), "softmax"), (nn.LogSoftmax(1), "log-softmax")])
+def test_a_softmax_at_the_end_is_dropped_and_named(last: nn.Module, name: str) -> None:
+    plain = Head(nn.Identity())
+    clip = torch.rand(SHAPE, dtype=torch.float64)
+    graph = export_graph(nn.Sequential(plain, last), SHAPE)
+    assert graph.dropped == (f"{name} in 1",)
+    assert graph.cast(torch.float32, torch.device("cpu")).dropped == graph.dropped
+    with torch.no_grad():
+        assert torch.equal(graph(clip), export_graph(plain, SHAPE)(clip))
+
+
+def test_a_softmax_over_another_axis_than_the_classes_is_refused() -> None:
+    with pytest.raises(UnsupportedOperationError, match="a softmax before the last operation"):
+        export_graph(nn.Sequential(Head(nn.Identity()), nn.Softmax(0)), SHAPE)
 
 
 def test_an_output_that_ignores_the_clip_is_refused() -> None:
