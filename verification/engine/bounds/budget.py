@@ -10,6 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from verification.engine.relaxation import Rounding
+
+_CUTS = 24  # bisections of the multiplier of `shared_slope`, cheap because nothing is left to maximise
 _STEPS = 6  # of the search for the multiplier; they decide tightness, never soundness
 
 
@@ -48,3 +51,26 @@ def _dual(slopes: Tensor, budgets: Sequence[float], m: Tensor) -> tuple[Tensor, 
         best = torch.maximum(best, value)
         least = most
     return best.sum(1), where.square().sum(1)
+
+
+def shared_slope(slopes: Tensor, budgets: Sequence[float], rounding: Rounding) -> Tensor:
+    """An upper bound of the Euclidean norm of `slope_x(z_x)` over all `z >= 0` with `sum z_x^2 <= r^2`; (rows,).
+
+    `slopes` (zones, rows, pixels): `slope_x(z) <= slopes[i, :, x]` wherever `z <= budgets[i]`; budgets rise to r. Pixel x
+    is in zone i only if it has spent the budget of the zone before: weak duality gives for every multiplier m >= 0
+    `m r^2 + sum_x max_i (slopes[i, x]^2 - m budgets[i - 1]^2)`.
+    """
+    total = budgets[-1] ** 2
+    squares = slopes.square()
+    price = squares.new_tensor([0.0, *budgets[:-1]]).square().view(-1, 1, 1)
+    most = squares.amax(0).sum(1)
+    low, high = torch.zeros_like(most), most / total
+    best = torch.full_like(most, torch.inf)
+    for _ in range(_CUTS):
+        m = (low + high) / 2
+        value, zone = (squares - m.view(1, -1, 1) * price).max(0)
+        best = torch.minimum(best, m * total + value.sum(1))
+        cheap = price.view(-1)[zone].sum(1) > total  # more than the radius is spent
+        low, high = torch.where(cheap, m, low), torch.where(cheap, high, m)
+    # The differences are at most as large as the squares themselves, and so is what m r^2 adds to a useful bound.
+    return (torch.minimum(best, most) + rounding.gamma(2 * slopes.shape[2]) * (2 * most + best)).sqrt()

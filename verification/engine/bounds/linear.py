@@ -44,12 +44,17 @@ class LinearBounds:
 
     def margins(self, label: int) -> Tensor:
         """(C - 1,): lower bounds of `N(v, label) - N(v, c)` for every other class c, in the order of the classes."""
+        form = Form(
+            self.margin_rows(label).unsqueeze(0), torch.zeros((1, 2), dtype=torch.int64), self.graph.output_shape
+        )
+        return self.lower(len(self.graph.nodes), form)[0]
+
+    def margin_rows(self, label: int) -> Tensor:
+        """(C - 1, 1, C): the margins as functionals of the logits."""
         classes = self.graph.output_shape[1]
         rows = torch.eye(classes, dtype=self.rounding.dtype, device=self._device)
         others = [c for c in range(classes) if c != label]
-        coefficients = (rows[label] - rows[others]).view(1, classes - 1, 1, classes)
-        form = Form(coefficients, torch.zeros((1, 2), dtype=torch.int64), self.graph.output_shape)
-        return self.lower(len(self.graph.nodes), form)[0]
+        return (rows[label] - rows[others]).unsqueeze(1)
 
     @property
     def _device(self) -> torch.device:

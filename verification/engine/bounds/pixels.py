@@ -32,3 +32,9 @@ class PixelBall(Region):
         reach = self.radius * dual
         size = form.like(form.coefficients.abs()).contract(values.abs()) + reach
         return form.contract(values) - reach - self.rounding.gamma(flat.shape[2]) * size
+
+    def steepness(self, gradient: Interval) -> Tensor:
+        """Hoelder again."""
+        size = gradient.magnitude.flatten(1)
+        dual = torch.linalg.vector_norm(size, ord=self.norm.dual.p, dim=1)
+        return dual * (1 + self.rounding.gamma(size.shape[1])) + self.rounding.squares

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from verification.engine.bounds.budget import shared_fall
+from verification.engine.bounds.budget import shared_fall, shared_slope
+from verification.engine.bounds.derivative import flow_gradient
+from verification.engine.bounds.lattice import knots, shifted
 from verification.engine.bounds.region import Region
 from verification.engine.perturbation import Norm, Space
 from verification.engine.relaxation import Form, Interval, Rounding
@@ -110,6 +112,26 @@ class FlowBall(Region):
             weight = size.contract(frames) + 2 * fall + 16 * size.coefficients.flatten(2).sum(2) * max(self._reach)
             centre = centre - self.rounding.gamma(4 * form.coefficients[0, 0].numel()) * weight
         return centre - fall
+
+    def steepness(self, gradient: Interval) -> Tensor:
+        """The greatest rate over the ball: where a pixel has little of the radius, its derivatives are those nearby."""
+        frames, rounding = self._frames[0, 0], self.rounding
+        budgets = [*(share * self.radius for share in self.space.zones(self.norm)), self.radius]
+        copies = self.space.chosen.to(frames).expand(gradient.lower.shape[0], -1)
+        slopes = []
+        for budget in budgets:
+            rates = flow_gradient(frames, self._reach_within(budget), gradient, rounding)
+            signed, spread = rates.centre, rates.radius
+            # Sums over pixels may cancel in `signed`, so their rounding is counted as spread.
+            spread = spread + rounding.gamma(signed[0].numel()) * (signed.abs() + spread)
+            if len(budgets) == 1:
+                return self._widened(self.space.support(signed, spread, copies, self.norm), signed)
+            slopes.append(self._widened(self.space.pixel_slopes(signed, spread, copies), signed))
+        return self._widened(shared_slope(torch.stack(slopes), budgets, rounding), signed)
+
+    def _widened(self, rate: Tensor, terms: Tensor) -> Tensor:
+        """`rate` with the rounding of a norm of `terms`."""
+        return rate * (1 + self.rounding.gamma(terms[0].numel())) + self.rounding.squares
 
     def _fall(self, form: Form) -> Tensor:
         """(P, K): how far the functionals can fall below their value at the clip."""
@@ -206,39 +228,18 @@ def _side_extremes(frame: Tensor, reach: float, axis: int, across: float) -> lis
     """
     if reach > _FAR:
         return _coarse_extremes(frame, reach, axis, across)
-    lines = [_shifted(frame, -3 - axis, offset) for offset in _knots(across)]
+    lines = [shifted(frame, -3 - axis, offset) for offset in knots(across)]
     steps = [float(n) for n in range(1, math.floor(reach) + 1)] or [1.0]
     if reach > 1 and reach != math.floor(reach):
         steps.append(reach)
     result = []
     for side in (1.0, -1.0):
         slopes = [
-            (line - _shifted(line, axis, -side * step)) / (side * step)
-            for line, step in itertools.product(lines, steps)
+            (line - shifted(line, axis, -side * step)) / (side * step) for line, step in itertools.product(lines, steps)
         ]
         stacked = torch.stack(slopes)
         result += [stacked.amin(0), stacked.amax(0)]
     return result
-
-
-def _knots(reach: float) -> list[float]:
-    """The whole numbers from -reach to reach and both ends."""
-    whole = math.floor(reach)
-    ends = {-reach, reach} if reach != whole else set()
-    return sorted({float(n) for n in range(-whole, whole + 1)} | ends)
-
-
-def _shifted(frame: Tensor, axis: int, offset: float) -> Tensor:
-    """`frame` at the position `offset` further along `axis` (-1 or -2), linear between pixels, edges replicated."""
-    size = frame.shape[axis]
-    index = torch.arange(size, device=frame.device)
-    whole = math.floor(offset)
-    fraction = offset - whole
-    near = frame.index_select(axis, (index + whole).clamp(0, size - 1))
-    if fraction == 0.0:
-        return near
-    far = frame.index_select(axis, (index + whole + 1).clamp(0, size - 1))
-    return near + fraction * (far - near)
 
 
 def _coarse_extremes(frame: Tensor, reach: float, axis: int, across: float) -> list[Tensor]:

@@ -36,6 +36,9 @@ class Add(Operation):
     def backward(self, form: Form, site: Site) -> Pulled:
         return Pulled((form, form if self.sign > 0 else form.like(-form.coefficients)))
 
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        return gradient, gradient if self.sign > 0 else Interval(-gradient.upper, -gradient.lower)
+
 
 @dataclass(frozen=True)
 class Affine(Operation):
@@ -66,6 +69,9 @@ class Affine(Operation):
             constant = constant - site.rounding.gamma(form.coefficients[0, 0].numel()) * size
         inner = Form(form.coefficients * seen[:, :1], form.offsets, site.shapes[0])
         return Pulled((inner,), constant)
+
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        return (gradient.times(Interval(self.scale, self.scale), site.rounding.gamma(1)),)
 
 
 def affine(graph: Lowering, x: Value, scale: Tensor | float, shift: Tensor | float) -> Value:

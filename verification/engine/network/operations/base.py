@@ -7,7 +7,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from verification.engine.errors import UnsupportedOperationError
 from verification.engine.relaxation import Form, Interval, Planes, Rounding
+from verification.engine.relaxation.transpose import pull_selection
 
 Shape = tuple[int, ...]
 
@@ -68,6 +70,16 @@ class Operation(ABC):
     def backward(self, form: Form, site: Site) -> Pulled:
         """A sound lower bound of `form` applied to the output, in terms of the inputs."""
 
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        """The box `gradient` (K, *output shape) of gradients, pulled back to every input: (K, *input shape) each.
+
+        For every two members x, x' of the inputs' boxes there are matrices with `f(x) - f(x') = sum_i M_i (x_i - x'_i)`
+        such that the i-th result contains the transpose of M_i times g for all g in `gradient`.
+        """
+        raise UnsupportedOperationError(
+            f"Lipschitz constants know no derivative of {type(self).__name__}; the bounds of the radius do without them"
+        )
+
     #: True if the output's interval is as good as the inputs' intervals: no linear bound of its own is worth while.
     exact_interval = False
 
@@ -86,6 +98,9 @@ class Rearrangement(Operation):
 
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
         return Interval(self.concrete(*(b.lower for b in boxes)), self.concrete(*(b.upper for b in boxes)))
+
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        return pull_selection(self.concrete, site.shapes, gradient, site.rounding)
 
 
 class Elementwise(Operation):
@@ -113,6 +128,17 @@ class Elementwise(Operation):
             margin = site.rounding.gamma(a[0, 0].numel()) * form.like(size).contract(seen[:, 2 * count + 2])
             constant = constant - margin
         return Pulled(forms, constant)
+
+    def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
+        """All partial derivatives on the boxes, one interval for each input; at kinks all slopes in between."""
+        raise UnsupportedOperationError(
+            f"Lipschitz constants know no derivative of {type(self).__name__}; the bounds of the radius do without them"
+        )
+
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        if "derivatives" not in site.memory:
+            site.memory["derivatives"] = self.derivatives(site.rounding, *site.boxes)
+        return tuple(gradient.times(slopes, site.rounding.gamma(1)) for slopes in site.memory["derivatives"])
 
     def _prepared(self, planes: Planes, site: Site) -> Tensor:
         """(2 n + 2 or 3, *shape): means of the slopes, half their differences, the same of the intercepts, magnitude."""

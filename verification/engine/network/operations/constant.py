@@ -29,6 +29,9 @@ class Constant(Operation):
         margin = site.rounding.gamma(form.coefficients[0, 0].numel()) * size
         return Pulled((), form.contract(seen) - margin)
 
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        return ()
+
 
 def constant(graph: Lowering, value: Value) -> Value:
     """A node for a constant; a value of the clip stays as it is."""

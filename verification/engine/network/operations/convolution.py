@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from verification.engine.network.operations.base import Operation, Pulled, Site
 from verification.engine.relaxation import Form, Interval, Rounding
+from verification.engine.relaxation.transpose import pull_affine
 
 CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 TRANSPOSE = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -73,3 +74,10 @@ class Convolution(Operation):
             # Pulling back sums over outputs, adding the constant over the whole window: take the longer sum.
             constant = constant - site.rounding.gamma(a[0, 0].numel() + self._terms()) * size
         return Pulled((inner,), constant)
+
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        size = self.weight.abs()
+        pulled = pull_affine(
+            self.concrete, lambda x: self._apply(x, size, None), site.shapes[0], gradient, site.rounding
+        )
+        return (pulled,)

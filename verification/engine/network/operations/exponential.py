@@ -9,6 +9,7 @@ from torch import Tensor
 from verification.engine.network.lowering import Lowering, Value, lowers
 from verification.engine.network.operations.arithmetic import affine
 from verification.engine.network.operations.piecewise import Piece, Piecewise, straight
+from verification.engine.relaxation import Interval, Rounding
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class Softplus(Piecewise):
         overlap = 1e-12 * abs(end) if math.isfinite(end) else 0.0
         curve = Piece(-math.inf, end + overlap, 1, self._curve, lambda x: (self.rate * x).sigmoid())
         return (curve, straight(end - overlap, math.inf, 1.0)) if math.isfinite(end) else (curve,)
+
+    def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
+        """At the threshold f falls by a step: across it no slope is steep enough."""
+        (slopes,) = super().derivatives(rounding, *boxes)
+        curve, *identity = self.pieces()
+        if not identity:
+            return (slopes,)
+        jumps = (boxes[0].lower <= curve.end) & (boxes[0].upper >= identity[0].start)
+        return (Interval(slopes.lower.masked_fill(jumps, -math.inf), slopes.upper),)
 
 
 @lowers("aten.exp.default")

@@ -47,6 +47,15 @@ class Gate(Elementwise):
         centre = ((x.lower + x.upper) / 2, (y.lower + y.upper) / 2)
         return _best([chained, *joint], centre)
 
+    def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
+        opened, other = self._factors(rounding, *boxes)
+        (opening,) = Sigmoid().derivatives(rounding, boxes[0])
+        by_first = opening.times(other, rounding.gamma(1))
+        if not self.squashed:
+            return by_first, opened
+        (squashing,) = Tanh().derivatives(rounding, boxes[1])
+        return by_first, opened.times(squashing, rounding.gamma(1))
+
     def _chained(self, rounding: Rounding, *boxes: Interval) -> Planes:
         """The factors' planes put into those of the product: better than a grid where the box is wide."""
         p, q = self._factors(rounding, *boxes)

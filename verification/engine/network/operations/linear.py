@@ -11,6 +11,7 @@ from verification.engine.network.operations.base import Operation, Pulled, Site
 from verification.engine.network.operations.shape import transposed
 from verification.engine.network.operations.slicing import Concatenate, cut
 from verification.engine.relaxation import Form, Interval, Rounding
+from verification.engine.relaxation.transpose import pull_affine
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Linear(Operation):
             size = form.like(a.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
             constant = constant - site.rounding.gamma(a[0, 0].numel() + self.weight.shape[0]) * size
         return Pulled((inner,), constant)
+
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        size = self.weight.abs()
+        return (pull_affine(self.concrete, lambda x: x @ size, site.shapes[0], gradient, site.rounding),)
 
 
 def multiply(graph: Lowering, x: Value, y: Value) -> Value:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from verification.engine.network.lowering import Lowering, Value, lowers, spread
 from verification.engine.network.operations.base import Operation, Pulled, Site
 from verification.engine.relaxation import Form, Interval, Rounding
+from verification.engine.relaxation.transpose import pull_selection
 
 _POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
 
@@ -97,6 +98,15 @@ class MaxPool(Operation):
             size = size + self._overlap_margin(form, site)
             constant = constant - site.rounding.gamma(form.coefficients[0, 0].numel()) * size
         return Pulled((Form(pulled, offsets, site.shapes[0]).clipped(),), constant)
+
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        """A maximum changes by a mean of the changes of its elements, with weights only for those that can be largest."""
+        lower, upper = self._windows(site.boxes[0].lower), self._windows(site.boxes[0].upper)
+        possible = upper >= lower.amax(-1, keepdim=True)
+        alone = possible & (possible.sum(-1, keepdim=True) == 1)
+        weights = Interval(alone.to(lower.dtype), possible.to(lower.dtype))
+        elements = Interval(gradient.lower.unsqueeze(-1), gradient.upper.unsqueeze(-1)).times(weights, 0.0)
+        return pull_selection(self._windows, site.shapes, elements, site.rounding)
 
     def _overlap_margin(self, form: Form, site: Site) -> Tensor:
         """`|coefficients| |y|`: adding up overlapping windows rounds relative to it."""

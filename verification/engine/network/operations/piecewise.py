@@ -64,6 +64,18 @@ class Piecewise(Elementwise):
         high, low = self._highest(box, above, rounding, 1), -self._highest(box, below, rounding, -1)
         return Planes((below,), low, (above,), high)
 
+    def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
+        """On a piece that bends one way the derivative rises or falls throughout: its extremes lie at the ends."""
+        box = boxes[0]
+        least, most = torch.full_like(box.lower, math.inf), torch.full_like(box.lower, -math.inf)
+        for piece in self.pieces():
+            met = (box.lower <= piece.end) & (box.upper >= piece.start)
+            first, last = (piece.slope(end.clamp(piece.start, piece.end)) for end in (box.lower, box.upper))
+            least = torch.where(met, torch.minimum(least, torch.minimum(first, last)), least)
+            most = torch.where(met, torch.maximum(most, torch.maximum(first, last)), most)
+        slopes = Interval(least, most)
+        return (slopes.widened(rounding.function * (1 + slopes.magnitude)),)
+
     def _highest(self, box: Interval, slope: Tensor, rounding: Rounding, sign: int) -> Tensor:
         """An upper bound of `sign * (f(x) - slope x)` on the interval, its rounding added."""
         best = torch.full_like(box.lower, -math.inf)

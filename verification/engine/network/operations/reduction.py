@@ -11,6 +11,7 @@ from verification.engine.network.operations.arithmetic import affine
 from verification.engine.network.operations.base import Operation, Pulled, Site
 from verification.engine.network.operations.shape import reshape
 from verification.engine.relaxation import Form, Interval, Rounding
+from verification.engine.relaxation.transpose import pull_selection
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Sum(Operation):
         window = [shape[a] if a in self.axes else form.window[a] for a in range(len(shape))]
         coefficients = form.coefficients.expand(*form.coefficients.shape[:2], *window)
         return Pulled((Form(coefficients, form.offsets, shape),))
+
+    def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
+        return pull_selection(self.concrete, site.shapes, gradient, site.rounding)
 
 
 def axes_of(graph: Lowering, x: Value, axes: Sequence[int] | int | None) -> tuple[int, ...]:

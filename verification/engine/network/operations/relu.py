@@ -40,6 +40,11 @@ class Relu(Elementwise):
         below = torch.where(kinked, steep, straight)
         return Planes((below,), torch.zeros_like(lower), (chord,), intercept)
 
+    def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
+        steep = torch.ones_like(boxes[0].lower)
+        least = torch.where(boxes[0].lower >= 0, steep, self.slope)
+        return (Interval(least, torch.where(boxes[0].upper <= 0, least, steep)),)
+
 
 @lowers("aten.relu.default")
 def _relu(graph: Lowering, x: Value) -> Value:

@@ -46,6 +46,12 @@ class SShaped(Elementwise):
         margin = rounding.function + rounding.gamma(4) * span
         return Planes((below,), low - margin, (above,), high + margin)
 
+    def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
+        """The slope falls away from zero: it is greatest at the point nearest to zero, least at the farthest."""
+        box = boxes[0]
+        nearest = torch.zeros_like(box.lower).clamp(box.lower, box.upper)
+        return (Interval(self.slope(box.magnitude), self.slope(nearest)).widened(rounding.function),)
+
     def _upper_slope(self, lower: Tensor, upper: Tensor) -> Tensor:
         """The slope of a tight upper plane: chord, or tangent at the middle, or tangent that starts in the lower end."""
         width = (upper - lower).clamp(min=1e-12)
