@@ -2,7 +2,8 @@
 
 A box of gradients begins at the margins and is pulled back through the graph: every operation multiplies it by all
 derivatives that it can have on the proven intervals of its inputs. What arrives at the clip goes through the warp and is
-measured in the dual norm.
+measured in the dual norm. A box forgets more with each layer; where it is better, its width is paid for on the way, by
+the proven rate at which the value there can change at all.
 """
 
 import math
@@ -13,9 +14,14 @@ from torch import Tensor
 
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
+from verification.engine.bounds.tangent import rate_boxes
 from verification.engine.bounds.warp import FlowBall
+from verification.engine.network.graph import Graph
+from verification.engine.network.operations.base import Elementwise
 from verification.engine.relaxation import Interval, Rounding
 from verification.engine.relaxation.rounding import LARGEST
+
+_CUTS = 6  # how many divisions of the network into a paid and a carried part are tried
 
 
 def lipschitz_constants(bounds: LinearBounds, label: int) -> Tensor:
@@ -27,38 +33,77 @@ def lipschitz_constants(bounds: LinearBounds, label: int) -> Tensor:
     """
     with torch.no_grad():
         rows = bounds.margin_rows(label)
+        rates = rate_boxes(bounds)
         size = max(math.prod(bounds.graph.shape_of(value)) for value in range(len(bounds.boxes)))
         batches = rows.split(max(1, bounds.memory // size))
-        constants = torch.cat([_constants(bounds, batch) for batch in batches])
-    tame = all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes)
-    return torch.where(torch.isfinite(constants) & (constants < LARGEST) & tame, constants, torch.inf)
+        best = torch.full_like(rows[:, 0, 0], torch.inf)
+        for cut in _cuts(bounds.graph) if rates else [len(bounds.graph.nodes)]:
+            constants = torch.cat([_constants(bounds, batch, rates, cut) for batch in batches])
+            best = torch.fmin(best, constants)
+    proven = torch.isfinite(best) & (best < LARGEST) & _tame(bounds.boxes) & _tame(rates)
+    return torch.where(proven, best, torch.inf)
 
 
-def _constants(bounds: LinearBounds, rows: Tensor) -> Tensor:
-    return bounds.region.steepness(gradients(bounds, rows))
+def _tame(boxes: list[Interval]) -> bool:
+    return all(bool((box.magnitude < LARGEST).all()) for box in boxes)
 
 
-def gradients(bounds: LinearBounds, rows: Tensor) -> Interval:
-    """(K, *clip): boxes of the gradients of the functionals `rows` (K, *logits) of the logits, with respect to the clip.
+def _cuts(graph: Graph) -> list[int]:
+    """Numbers of values, spread over those whose derivatives vary; the first and the last possibility are among them."""
+    varied = [value for value, wanted in enumerate(_varied(graph)) if wanted]
+    steps = min(len(varied), _CUTS)
+    return [*(varied[len(varied) * step // steps] - 1 for step in range(steps)), len(graph.nodes)]
 
-    For any two clips of the region a member g of the box has `A . N(v) - A . N(v') = g . (v - v')`.
+
+def _varied(graph: Graph) -> list[bool]:
+    """Which values are inputs of an elementwise function: at them gradients become boxes."""
+    varied = [False] * (len(graph.nodes) + 1)
+    for node in graph.nodes:
+        if isinstance(node.operation, Elementwise):
+            for value in node.inputs:
+                varied[value] = True
+    return varied
+
+
+def _constants(bounds: LinearBounds, rows: Tensor, rates: list[Interval], cut: int) -> Tensor:
+    """(K,): constants of the functionals `rows` (K, *logits), with widths paid for at the values beyond `cut`."""
+    gradient, paid = gradients(bounds, rows, rates, cut)
+    steepness = bounds.region.steepness(gradient) + paid
+    return steepness * (1 + bounds.rounding.gamma(1))
+
+
+def gradients(bounds: LinearBounds, rows: Tensor, rates: list[Interval], cut: int) -> tuple[Interval, Tensor]:
+    """Boxes (K, *clip) of gradients of `rows` (K, *logits) with respect to the clip, and (K,) what was paid on the way.
+
+    For any two clips of the region a member g of the box has `|A . N(v) - A . N(v') - g . (v - v')| <= paid dist(v, v')`.
     """
-    rounding = bounds.rounding
+    rounding, varied = bounds.rounding, _varied(bounds.graph)
     pending = {len(bounds.graph.nodes): Interval(rows, rows)}
+    total = torch.zeros_like(rows[:, 0, 0])
     for number in range(len(bounds.graph.nodes), 0, -1):
         arrived = pending.pop(number, None)
         if arrived is None:
             continue
         bounds.check()
+        if number > cut and varied[number]:
+            arrived, paid = _paid(arrived, rates[number], rounding)
+            total = total + paid
         node = bounds.graph.nodes[number - 1]
         parts = node.operation.jacobian(arrived, bounds.sites[number - 1])
         for value, part in zip(node.inputs, parts, strict=True):
             part = part.widened(rounding.underflow)
             pending[value] = pending[value].plus(part, rounding.gamma(1)) if value in pending else part
-    if 0 in pending:
-        return pending[0]
     none = rows.new_zeros((rows.shape[0], *bounds.graph.input_shape))
-    return Interval(none, none)
+    total = total * (1 + rounding.gamma(len(bounds.graph.nodes)))
+    return pending.get(0, Interval(none, none)), total
+
+
+def _paid(gradient: Interval, rate: Interval, rounding: Rounding) -> tuple[Interval, Tensor]:
+    """The middle of a box of gradients, and what its width can make of the rate of its value."""
+    centre = gradient.centre
+    width = gradient.radius + rounding.gamma(1) * gradient.magnitude
+    paid = (width * rate.magnitude).flatten(1).sum(1)
+    return Interval(centre, centre), paid * (1 + rounding.gamma(width[0].numel())) + rounding.underflow
 
 
 def flow_constants(problem: Problem, radius: float, check: Callable[[], None]) -> Tensor:

@@ -1,6 +1,6 @@
 """Sums of nodes, and sums and products with constants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -39,6 +39,9 @@ class Add(Operation):
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         return gradient, gradient if self.sign > 0 else Interval(-gradient.upper, -gradient.lower)
 
+    def linear_part(self) -> Operation:
+        return self
+
 
 @dataclass(frozen=True)
 class Affine(Operation):
@@ -72,6 +75,9 @@ class Affine(Operation):
 
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         return (gradient.times(Interval(self.scale, self.scale), site.rounding.gamma(1)),)
+
+    def linear_part(self) -> Operation:
+        return replace(self, shift=torch.zeros_like(self.shift))
 
 
 def affine(graph: Lowering, x: Value, scale: Tensor | float, shift: Tensor | float) -> Value:

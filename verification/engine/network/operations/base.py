@@ -80,6 +80,10 @@ class Operation(ABC):
             f"Lipschitz constants know no derivative of {type(self).__name__}; the bounds of the radius do without them"
         )
 
+    def linear_part(self) -> "Operation | None":
+        """The operation without its constants: `f(x) - f(x') = linear_part(x - x')`; None for those that are not affine."""
+        return None
+
     #: True if the output's interval is as good as the inputs' intervals: no linear bound of its own is worth while.
     exact_interval = False
 
@@ -101,6 +105,9 @@ class Rearrangement(Operation):
 
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         return pull_selection(self.concrete, site.shapes, gradient, site.rounding)
+
+    def linear_part(self) -> Operation:
+        return self
 
 
 class Elementwise(Operation):

@@ -1,6 +1,6 @@
 """Values that do not depend on the clip, where they meet values that do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,9 @@ class Constant(Operation):
 
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         return ()
+
+    def linear_part(self) -> Operation:
+        return replace(self, value=torch.zeros_like(self.value))
 
 
 def constant(graph: Lowering, value: Value) -> Value:

@@ -1,7 +1,7 @@
 """Convolution over one, two or three axes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -81,3 +81,6 @@ class Convolution(Operation):
             self.concrete, lambda x: self._apply(x, size, None), site.shapes[0], gradient, site.rounding
         )
         return (pulled,)
+
+    def linear_part(self) -> Operation:
+        return replace(self, bias=torch.zeros_like(self.bias))

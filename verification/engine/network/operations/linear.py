@@ -1,6 +1,6 @@
 """Matrix products with a constant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -57,6 +57,9 @@ class Linear(Operation):
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         size = self.weight.abs()
         return (pull_affine(self.concrete, lambda x: x @ size, site.shapes[0], gradient, site.rounding),)
+
+    def linear_part(self) -> Operation:
+        return replace(self, bias=torch.zeros_like(self.bias))
 
 
 def multiply(graph: Lowering, x: Value, y: Value) -> Value:

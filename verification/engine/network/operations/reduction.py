@@ -39,6 +39,9 @@ class Sum(Operation):
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         return pull_selection(self.concrete, site.shapes, gradient, site.rounding)
 
+    def linear_part(self) -> Operation:
+        return self
+
 
 def axes_of(graph: Lowering, x: Value, axes: Sequence[int] | int | None) -> tuple[int, ...]:
     """The axes of a reduction, none below zero, in order; none named means all."""
