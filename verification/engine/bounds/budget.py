@@ -60,17 +60,17 @@ def shared_slope(slopes: Tensor, budgets: Sequence[float], rounding: Rounding) -
     is in zone i only if it has spent the budget of the zone before: weak duality gives for every multiplier m >= 0
     `m r^2 + sum_x max_i (slopes[i, x]^2 - m budgets[i - 1]^2)`.
     """
-    total = budgets[-1] ** 2
     squares = slopes.square()
-    price = squares.new_tensor([0.0, *budgets[:-1]]).square().view(-1, 1, 1)
+    # The radius is the unit of budgets.
+    price = squares.new_tensor([0.0, *(budget / budgets[-1] for budget in budgets[:-1])]).square().view(-1, 1, 1)
     most = squares.amax(0).sum(1)
-    low, high = torch.zeros_like(most), most / total
-    best = torch.full_like(most, torch.inf)
+    low, high = torch.zeros_like(most), most
+    best = most
     for _ in range(_CUTS):
         m = (low + high) / 2
         value, zone = (squares - m.view(1, -1, 1) * price).max(0)
-        best = torch.minimum(best, m * total + value.sum(1))
-        cheap = price.view(-1)[zone].sum(1) > total  # more than the radius is spent
+        best = torch.minimum(best, m + value.sum(1))
+        cheap = price.view(-1)[zone].sum(1) > 1  # more than the radius is spent
         low, high = torch.where(cheap, m, low), torch.where(cheap, high, m)
-    # The differences are at most as large as the squares themselves, and so is what m r^2 adds to a useful bound.
-    return (torch.minimum(best, most) + rounding.gamma(2 * slopes.shape[2]) * (2 * most + best)).sqrt()
+    # m is at most `most`, and the differences are at most as large as the squares: so is what rounds.
+    return (best + rounding.gamma(2 * slopes.shape[2]) * 3 * most).sqrt()

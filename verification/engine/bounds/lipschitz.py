@@ -85,6 +85,7 @@ def gradients(bounds: LinearBounds, rows: Tensor, rates: list[Interval], cut: in
         if arrived is None:
             continue
         bounds.check()
+        total = torch.where((arrived.magnitude < LARGEST).flatten(1).all(1), total, torch.inf)
         if number > cut and varied[number]:
             arrived, paid = _paid(arrived, rates[number], rounding)
             total = total + paid

@@ -72,9 +72,12 @@ class FlowBall(Region):
     @cached_property
     def _zones(self) -> tuple[_Zone, ...]:
         """From the smallest budget of a pixel to the whole radius."""
+        return tuple(_Zone(budget, self._slopes(budget)) for budget in self._budgets)
+
+    @property
+    def _budgets(self) -> list[float]:
         shares = self.space.zones(self.norm) if self.radius > 0 else ()
-        budgets = [*(share * self.radius for share in shares), self.radius]
-        return tuple(_Zone(budget, self._slopes(budget)) for budget in budgets)
+        return [*(share * self.radius for share in shares), self.radius]
 
     def _slopes(self, budget: float) -> Tensor:
         """(8, 1, l, 3, h, w): what a functional's g and k are made of, four for x and four for y (see `_rates`).
@@ -116,18 +119,17 @@ class FlowBall(Region):
     def steepness(self, gradient: Interval) -> Tensor:
         """The greatest rate over the ball: where a pixel has little of the radius, its derivatives are those nearby."""
         frames, rounding = self._frames[0, 0], self.rounding
-        budgets = [*(share * self.radius for share in self.space.zones(self.norm)), self.radius]
         copies = self.space.chosen.to(frames).expand(gradient.lower.shape[0], -1)
         slopes = []
-        for budget in budgets:
+        for budget in self._budgets:
             rates = flow_gradient(frames, self._reach_within(budget), gradient, rounding)
             signed, spread = rates.centre, rates.radius
             # Sums over pixels may cancel in `signed`, so their rounding is counted as spread.
             spread = spread + rounding.gamma(signed[0].numel()) * (signed.abs() + spread)
-            if len(budgets) == 1:
+            if len(self._budgets) == 1:
                 return self._widened(self.space.support(signed, spread, copies, self.norm), signed)
             slopes.append(self._widened(self.space.pixel_slopes(signed, spread, copies), signed))
-        return self._widened(shared_slope(torch.stack(slopes), budgets, rounding), signed)
+        return self._widened(shared_slope(torch.stack(slopes), self._budgets, rounding), signed)
 
     def _widened(self, rate: Tensor, terms: Tensor) -> Tensor:
         """`rate` with the rounding of a norm of `terms`."""

@@ -19,7 +19,7 @@ Shapes = tuple[tuple[int, ...], ...]
 def transpose(function: Callable[..., Tensor], shapes: Shapes, rows: Tensor) -> tuple[Tensor, ...]:
     """The transpose of an affine `function` of inputs of `shapes`, applied to every one of `rows` (K, *output shape)."""
     zeros = (rows.new_zeros((rows.shape[0], *shape)) for shape in shapes)
-    _, pull = torch.func.vjp(torch.func.vmap(function), *zeros)
+    pull = torch.func.vjp(torch.func.vmap(function), *zeros)[1]
     return tuple(pull(rows))
 
 

@@ -32,7 +32,7 @@ class Varied(Elementwise):
         lower = [_chord(s.upper, s.lower, box) for s, box in zip(self.slopes, boxes, strict=True)]
         upper = [_chord(s.lower, s.upper, box) for s, box in zip(self.slopes, boxes, strict=True)]
         sizes = [s.magnitude * box.magnitude for s, box in zip(self.slopes, boxes, strict=True)]
-        margin = rounding.gamma(8) * torch.stack(sizes).sum(0)
+        margin = rounding.gamma(16) * torch.stack(sizes).sum(0)
         below, above = (torch.stack([intercept for _, intercept in side]).sum(0) for side in (lower, upper))
         return Planes(
             tuple(slope for slope, _ in lower), below - margin, tuple(slope for slope, _ in upper), above + margin
