@@ -14,6 +14,7 @@ Mutations that must be noticed, one a test case:
   warp-later         a flow moves the next frame only
   kinks-free         widths of gradients are dropped on the way instead of being paid for
   rates-chord        a varied slope is taken for the one in its middle
+  mixed-first        only one of the elements that can be the largest counts
   rates-still        derivatives of the warp do not vary
   norm-itself        the dual norm is the norm itself
   budget-unpaid      the radius that far slopes need is not paid for
@@ -60,6 +61,7 @@ from verification.engine.network.operations.gate import Gate
 from verification.engine.network.operations.gated import Hardswish
 from verification.engine.network.operations.linear import Linear
 from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.mixed import Mixed
 from verification.engine.network.operations.piecewise import Piecewise
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.relu import Relu
@@ -68,7 +70,7 @@ from verification.engine.network.operations.varied import Varied
 from verification.engine.perturbation import Norm
 from verification.engine.perturbation import warp as moved
 from verification.engine.perturbation.spaces import Dense
-from verification.engine.relaxation import Interval, Planes, Rounding
+from verification.engine.relaxation import Form, Interval, Planes, Rounding
 
 Patch = pytest.MonkeyPatch
 PROOF = Rounding(rigorous=True)
@@ -371,6 +373,41 @@ def test_planes_of_varied_slopes_hold() -> None:
     assert worst_varied() <= 1e-14
 
 
+def worst_mixed(seed: int = 5) -> float:
+    """How far a weighted mean of possible elements leaves the interval and the constants of `Mixed`."""
+    generator = torch.Generator().manual_seed(seed)
+    pool, shape = MaxPool((3, 2), (2, 1), (1, 0), (1, 2), ceil=True), (1, 2, 6, 7)
+
+    def box() -> Interval:
+        ends = torch.randn((2, *shape), generator=generator, dtype=torch.float64)
+        return Interval(ends.amin(0), ends.amax(0))
+
+    values, rates = box(), box()
+    mixed = Mixed(pool, pool.possible(values))
+    interval = mixed.interval(PROOF, rates)
+    form = Form.identity(pool.output_shape(shape), 1, torch.float64, torch.device("cpu")).with_negative()
+    lowest = mixed.backward(form, Site((shape,), (rates,), PROOF)).constant
+    assert lowest is not None
+    ends = torch.stack([lowest[:, :2], -lowest[:, 2:]]).view(2, *interval.lower.shape[2:], 2).movedim(-1, 1)
+    worst = -math.inf
+    for _ in range(60):
+        x, y = (
+            values.lower + torch.rand(shape, generator=generator).round() * (values.upper - values.lower)
+            for _ in range(2)
+        )
+        rate = rates.lower + torch.rand(shape, generator=generator).round() * (rates.upper - rates.lower)
+        for way in (0.0, 0.3, 1.0):  # the weights of a maximum between two points are those of its gradient there
+            point = (x + way * (y - x)).requires_grad_()
+            _, change = torch.autograd.functional.jvp(pool.concrete, point, rate)
+            for low, high in ((interval.lower[0], interval.upper[0]), (ends[0], ends[1])):
+                worst = max(worst, float((low - change[0]).max()), float((change[0] - high).max()))
+    return worst
+
+
+def test_means_of_pooled_rates_hold() -> None:
+    assert worst_mixed() <= 1e-12
+
+
 def worst_derivative(reach: float, seed: int = 3) -> float:
     """How far the change of a moved picture between two displacements leaves what the derivatives within reach allow."""
     generator = torch.Generator().manual_seed(seed)
@@ -524,6 +561,17 @@ def rates_chord(patch: Patch) -> None:
     patch.setattr(Varied, "planes", wrong)
 
 
+def mixed_first(patch: Patch) -> None:
+    right = MaxPool.extremes
+
+    def wrong(self: MaxPool, box: Interval, possible: Tensor) -> Interval:
+        first = torch.zeros_like(possible)
+        first.scatter_(-1, possible.float().argmax(-1, keepdim=True), True)
+        return right(self, box, first)
+
+    patch.setattr(MaxPool, "extremes", wrong)
+
+
 def rates_still(patch: Patch) -> None:
     right = partial_derivatives
 
@@ -582,6 +630,7 @@ MUTATIONS: list[tuple[Callable[[Patch], None], Callable[[], float]]] = [
     (warp_later, lambda: _too_small(Norm.LINF)),
     (kinks_free, _kink_too_small),
     (rates_chord, worst_varied),
+    (mixed_first, worst_mixed),
     (rates_still, _rates_too_small),
     (norm_itself, lambda: _too_small(Norm.LINF)),
     (budget_unpaid, lambda: _too_small(Norm.L2)),

@@ -18,6 +18,7 @@ from verification.engine.bounds.tangent import rate_boxes
 from verification.engine.bounds.warp import FlowBall
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Elementwise
+from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.relaxation import Interval, Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
@@ -56,10 +57,10 @@ def _cuts(graph: Graph) -> list[int]:
 
 
 def _varied(graph: Graph) -> list[bool]:
-    """Which values are inputs of an elementwise function: at them gradients become boxes."""
+    """Which values are inputs of a function that is not affine: at them gradients become boxes."""
     varied = [False] * (len(graph.nodes) + 1)
     for node in graph.nodes:
-        if isinstance(node.operation, Elementwise):
+        if isinstance(node.operation, Elementwise | MaxPool):
             for value in node.inputs:
                 varied[value] = True
     return varied

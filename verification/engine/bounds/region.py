@@ -23,10 +23,10 @@ class Region(ABC):
     def minimum(self, form: Form) -> Tensor:
         """(P, K): a lower bound of every functional of `form` over the region, the rounding margin taken off."""
 
-    @abstractmethod
     def steepness(self, gradient: Interval) -> Tensor:
         """(K,): by how much `A . v` can change from one clip v of the region to another, divided by their distance.
 
         An upper bound, rounded up, over all pairs of clips and all A in `gradient` (K, 1, l, 3, h, w), where A may be
         another for every pair. Distances are those in which the region is a ball.
         """
+        raise NotImplementedError(f"{type(self).__name__} knows no Lipschitz constants")

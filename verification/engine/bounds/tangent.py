@@ -19,6 +19,8 @@ from verification.engine.bounds.pixels import PixelBall
 from verification.engine.bounds.region import Region
 from verification.engine.bounds.warp import FlowBall
 from verification.engine.network.operations.base import Elementwise, Operation, Site
+from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.mixed import Mixed
 from verification.engine.network.operations.varied import Varied
 from verification.engine.relaxation import Form, Interval
 
@@ -26,7 +28,7 @@ from verification.engine.relaxation import Form, Interval
 def rate_boxes(bounds: LinearBounds) -> list[Interval]:
     """For every value of the graph the rates at which it can change on the way from one clip of the region to another.
 
-    Per unit of the clips' distance. Empty if the graph contains an operation that is neither affine nor elementwise.
+    Per unit of the clips' distance. Empty if the graph contains an operation that is not affine, elementwise or max-pooling.
     """
     nodes = []
     for node, site in zip(bounds.graph.nodes, bounds.sites, strict=True):
@@ -42,6 +44,8 @@ def _tangent(operation: Operation, site: Site) -> Operation | None:
     """What `operation` makes of the rates of its inputs."""
     if isinstance(operation, Elementwise):
         return Varied(operation.derivatives(site.rounding, *site.boxes))
+    if isinstance(operation, MaxPool):
+        return Mixed(operation, operation.possible(site.boxes[0]))
     return operation.linear_part()
 
 

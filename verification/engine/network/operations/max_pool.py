@@ -99,10 +99,19 @@ class MaxPool(Operation):
             constant = constant - site.rounding.gamma(form.coefficients[0, 0].numel()) * size
         return Pulled((Form(pulled, offsets, site.shapes[0]).clipped(),), constant)
 
+    def possible(self, box: Interval) -> Tensor:
+        """(n, c, *output, kernel elements) bool: which elements of each window can be the largest."""
+        return self._windows(box.upper) >= self._windows(box.lower).amax(-1, keepdim=True)
+
+    def extremes(self, box: Interval, possible: Tensor) -> Interval:
+        """The least and the greatest of the elements of each window that are `possible`."""
+        lower = self._windows(box.lower).masked_fill(~possible, float("inf")).amin(-1)
+        return Interval(lower, self._windows(box.upper).masked_fill(~possible, float("-inf")).amax(-1))
+
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         """A maximum changes by a mean of the changes of its elements, with weights only for those that can be largest."""
-        lower, upper = self._windows(site.boxes[0].lower), self._windows(site.boxes[0].upper)
-        possible = upper >= lower.amax(-1, keepdim=True)
+        possible = self.possible(site.boxes[0])
+        lower = site.boxes[0].lower
         alone = possible & (possible.sum(-1, keepdim=True) == 1)
         weights = Interval(alone.to(lower.dtype), possible.to(lower.dtype))
         elements = Interval(gradient.lower.unsqueeze(-1), gradient.upper.unsqueeze(-1)).times(weights, 0.0)
