@@ -49,7 +49,12 @@ from tests.engine.test_root_certificate import make_problem, never
 from verification.engine.bounds import derivative, lipschitz, tangent, warp
 from verification.engine.bounds.budget import shared_slope
 from verification.engine.bounds.derivative import partial_derivatives
-from verification.engine.bounds.lipschitz import flow_constants, lipschitz_constants, lipschitz_radius
+from verification.engine.bounds.lipschitz import (
+    flow_constants,
+    lipschitz_constants,
+    lipschitz_radius,
+    widest_lipschitz_radius,
+)
 from verification.engine.bounds.region import Region
 from verification.engine.errors import UnsupportedOperationError
 from verification.engine.game.root import RootSearch
@@ -265,6 +270,28 @@ def test_no_attack_succeeds_within_the_second_lower_bound(network: str, norm: No
     for a in [*attacked(problem.graph, points, problem.label, seed=1, steps=40), *points.draw(60, seed=2)]:
         with torch.no_grad():
             assert int(problem.logits(a).argmax()) == problem.label
+
+
+def test_the_second_lower_bound_can_beat_the_first() -> None:
+    """In L1 the constants ask for the steepest pixel, where linear bounds add up what relaxing costs at every neuron."""
+    problem = make_problem("residual", Norm.L1)
+    search = RootSearch(problem, limit=None)
+    while not search.finished:
+        search.step(None, never)
+    radius = widest_lipschitz_radius(problem, search.lower, never)
+    assert radius > search.lower * 1.2
+    _, points = flow_region(problem.frames, "dense", Norm.L1, radius, PROOF)
+    for a in [*attacked(problem.graph, points, problem.label, seed=1, steps=40), *points.draw(60, seed=2)]:
+        with torch.no_grad():
+            assert int(problem.logits(a).argmax()) == problem.label
+
+
+def test_where_the_first_is_better_the_second_says_nothing() -> None:
+    problem = make_problem("conv3d", Norm.LINF)
+    search = RootSearch(problem, limit=None)
+    while not search.finished:
+        search.step(None, never)
+    assert widest_lipschitz_radius(problem, search.lower, never) == 0.0
 
 
 def test_the_largest_ball_of_all_has_a_constant_for_every_flow() -> None:

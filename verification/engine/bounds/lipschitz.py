@@ -22,6 +22,7 @@ from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.relaxation import Interval, Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
+_FINE = 1.01  # the widest radius is found to this factor
 _CUTS = 6  # how many divisions of the network into a paid and a carried part are tried
 
 
@@ -118,12 +119,38 @@ def lipschitz_radius(problem: Problem, radius: float, check: Callable[[], None])
 
     `m_c` cannot fall below zero before it has lost all that it has at the clip.
     """
+    return min(radius, _distance(problem, radius, _margins(problem, check), check))
+
+
+def widest_lipschitz_radius(problem: Problem, least: float, check: Callable[[], None]) -> float:
+    """Nearly the largest `lipschitz_radius` of all, or 0 if none is above `least` > 0, a radius that is proven already.
+
+    Constants grow with the ball: the largest lies where `min_c m_c(v) / L_c(r)` falls below r.
+    """
+    if least <= 0:
+        return 0.0
+    margins = _margins(problem, check)
+    low, high = least, _distance(problem, least, margins, check)
+    best = 0.0
+    while high > low * _FINE:
+        radius = math.sqrt(low * high)
+        reached = _distance(problem, radius, margins, check)
+        best = max(best, min(radius, reached))
+        low, high = (radius, min(high, reached)) if reached > radius else (low, radius)
+    return best if best > least else 0.0
+
+
+def _margins(problem: Problem, check: Callable[[], None]) -> Tensor:
+    """(C - 1,): the margins of the clip itself, rounded down."""
     with torch.no_grad():
-        margins = _bounds(problem, 0.0, check).margins(problem.label)
+        return _bounds(problem, 0.0, check).margins(problem.label)
+
+
+def _distance(problem: Problem, radius: float, margins: Tensor, check: Callable[[], None]) -> float:
+    """How far the margins last at their fastest fall within the ball of `radius`; beyond it that says nothing."""
     if not bool((margins > 0).all()):
         return 0.0
-    distances = margins / flow_constants(problem, radius, check)
-    return min(radius, float(distances.min()) * (1 - 1e-12))
+    return float((margins / flow_constants(problem, radius, check)).min()) * (1 - 1e-12)
 
 
 def _bounds(problem: Problem, radius: float, check: Callable[[], None]) -> LinearBounds:
