@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from verification.engine.errors import ClassifierError, UnsupportedOperationError
-from verification.engine.network.fusion import fuse_gates
+from verification.engine.network.fusion import fuse_gates, pool_first
 from verification.engine.network.graph import Graph, Node
 from verification.engine.network.lowering import Lowering, Reference
 from verification.engine.network.operations import LOWERINGS
@@ -58,7 +58,7 @@ def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
         raise ClassifierError("the classifier gives true-or-false values; one vector of logits for a clip is needed")
     if not isinstance(output, Reference):
         raise ClassifierError("the output of the classifier does not depend on its input")
-    nodes = fuse_gates([Node(*emitted) for emitted in lowering.emitted[: output.index]])
+    nodes = pool_first(fuse_gates([Node(*emitted) for emitted in lowering.emitted[: output.index]]))
     graph = Graph(input_shape, nodes, tuple(_described(node) for node in dropped))
     if len(graph.output_shape) != 2 or graph.output_shape[0] != 1 or graph.output_shape[1] < 2:
         raise ClassifierError(

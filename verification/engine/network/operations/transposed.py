@@ -28,6 +28,9 @@ class TransposedConvolution(Convolution):
     def _terms(self) -> int:
         return math.prod(self.weight.shape) // self.weight.shape[1] // self.groups
 
+    def _is_narrow(self, form: Form) -> bool:
+        return False
+
     def _pull(self, form: Form) -> tuple[Tensor, Tensor]:
         """Its transpose is a convolution, of windows that begin at the first kernel of an input."""
         starts = torch.zeros((form.positions, self.rank), dtype=torch.int64)
