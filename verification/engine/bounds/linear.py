@@ -5,7 +5,9 @@ a relaxation depends on are bounded again by pulling each of their neurons back 
 the better of both is kept. In the end the margins are pulled back the same way.
 """
 
+import copy
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,7 +19,6 @@ from verification.engine.network.operations.convolution import Convolution
 from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.network.operations.pooled_convolution import PooledConvolution
 from verification.engine.relaxation import Form, Interval
-
 
 #: Where more of a value's elements than this want linear bounds, all get them: channels then share their windows.
 _MOST = 0.5
@@ -34,11 +35,21 @@ class LinearBounds:
 
     `graph` must have been cast to that arithmetic. `check` is called between pieces of work and may raise `Stopped`.
     `memory` bounds the elements of one batch of functionals at the clip; more are bounded in several batches.
+    `effort` bounds the elements of all functionals together: where it is spent, from the clip on, the rest is left to
+    interval arithmetic, and `complete` is False.
     """
 
-    def __init__(self, graph: Graph, region: Region, check: Callable[[], None] = _never, memory: int = 1 << 21) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        region: Region,
+        check: Callable[[], None] = _never,
+        memory: int = 1 << 21,
+        effort: int | None = None,
+    ) -> None:
         self.graph, self.region, self.rounding = graph, region, region.rounding
-        self.check, self.memory = check, memory
+        self.check, self.memory, self.effort = check, memory, effort
+        self.spent, self.complete = 0, True
         self.boxes: list[Interval] = [region.interval()]
         self.sites: list[Site] = []
         self._readers = _readers(graph)
@@ -99,6 +110,12 @@ class LinearBounds:
         lower[place], upper[place] = part.lower, part.upper
         return Interval(lower, upper)
 
+    def within(self, region: Region) -> Self:
+        """The same relaxations over a part of the region: sound, and cheap, because nothing is bounded again."""
+        inner = copy.copy(self)
+        inner.region = region
+        return inner
+
     def margins(self, label: int) -> Tensor:
         """(C - 1,): lower bounds of `N(v, label) - N(v, c)` for every other class c, in the order of the classes."""
         classes = self.graph.output_shape[1]
@@ -126,9 +143,16 @@ class LinearBounds:
         return Interval(lower, upper)
 
     def _in_batches(self, number: int, form: Form) -> Tensor:
-        """`lower` for many functionals, with no more of them at a time than `memory` allows; (P, K)."""
+        """`lower` for many functionals, no more of them at a time than `memory` allows; (P, K).
+
+        Minus infinity, which is always true, where they would cost more than is left of `effort`.
+        """
         count = form.coefficients.shape[1]
         cost = self._cost(number, form)
+        self.spent += cost * count * form.positions
+        if self.effort is not None and self.spent > self.effort:
+            self.complete = False
+            return form.coefficients.new_full((form.positions, count), -torch.inf)
         positions = max(1, self.memory // (cost * count))
         channels = max(1, min(count, self.memory // cost))
         batches = []
@@ -181,7 +205,9 @@ class LinearBounds:
         if pooled is None or not pooled.fits(form):
             return node.operation.backward(form, self.sites[number - 1]), node.inputs
         (source,) = node.inputs
-        return pooled.backward(form, self.sites[number - 1], self.sites[source - 1]), self.graph.nodes[source - 1].inputs
+        return pooled.backward(form, self.sites[number - 1], self.sites[source - 1]), self.graph.nodes[
+            source - 1
+        ].inputs
 
     def _sum_margin(self, value: int, form: Form) -> Tensor | float:
         """What rounding may have lost when two functionals of the same value were added up."""

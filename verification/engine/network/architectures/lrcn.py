@@ -28,7 +28,11 @@ class LrcnNetwork(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for before, after, pool in zip((3, *config.channels), config.channels, config.pools, strict=False):
-            layers += [nn.Conv2d(before, after, config.kernel, padding=config.kernel // 2), nn.ReLU(), nn.MaxPool2d(pool)]
+            layers += [
+                nn.Conv2d(before, after, config.kernel, padding=config.kernel // 2),
+                nn.ReLU(),
+                nn.MaxPool2d(pool),
+            ]
         self.frame = nn.Sequential(*layers)
         features = config.channels[-1] * grid[0] * grid[1]
         self.lstm = nn.LSTM(features, config.hidden, config.layers, batch_first=True)

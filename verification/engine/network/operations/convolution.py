@@ -45,7 +45,9 @@ class Convolution(Operation):
         """`|W| |x| + |b|`: what the rounding error of the convolution is relative to."""
         return self._apply(box.magnitude, self.weight.abs(), self.bias.abs())
 
-    def _terms(self) -> int:
+    @property
+    def terms(self) -> int:
+        """Products that one element of the output adds up."""
         return math.prod(self.weight.shape[1:])
 
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
@@ -54,7 +56,7 @@ class Convolution(Operation):
         radius = torch.maximum(box.upper - centre, centre - box.lower)
         middle, reach = self.concrete(centre), self._apply(radius, self.weight.abs(), None)
         if rounding.rigorous:
-            reach = reach + rounding.gamma(self._terms()) * 3 * self.magnitude(box)
+            reach = reach + rounding.gamma(self.terms) * 3 * self.magnitude(box)
         return Interval(middle - reach, middle + reach)
 
     def _pull(self, form: Form) -> tuple[Tensor, Tensor]:
@@ -103,5 +105,5 @@ class Convolution(Operation):
                 site.memory["magnitude"] = self.magnitude(site.boxes[0]).unsqueeze(0)
             size = form.like(a.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
             # Pulling back sums over outputs, adding the constant over the whole window: take the longer sum.
-            constant = constant - site.rounding.gamma(a[0, 0].numel() + self._terms()) * size
+            constant = constant - site.rounding.gamma(a[0, 0].numel() + self.terms) * size
         return Pulled((inner,), constant)

@@ -165,9 +165,7 @@ def _size(lower: Tensor, upper: Tensor) -> Tensor:
     return torch.maximum(lower.abs(), upper.abs()).nan_to_num(posinf=0.0)
 
 
-def _differences_of_boxes(
-    lower: Tensor, upper: Tensor, favourite: Tensor, rounding: Rounding
-) -> tuple[Tensor, Tensor]:
+def _differences_of_boxes(lower: Tensor, upper: Tensor, favourite: Tensor, rounding: Rounding) -> tuple[Tensor, Tensor]:
     """Upper and lower bounds of `x_i - x_favourite` from the elements' own intervals; zero for the favourite itself."""
     size = _size(lower, upper)
     margin = rounding.gamma(1) * (size + size.gather(-1, favourite))
