@@ -25,9 +25,11 @@ from verification.engine.network.operations import (
     refused,
     relu,
     shape,
+    shrink,
     sigmoid,
     slicing,
     transposed,
+    upsampling,
 )
 from verification.engine.network.operations.base import Elementwise, Operation, Pulled, Site
 
@@ -57,7 +59,9 @@ __all__ = [
     "refused",
     "relu",
     "shape",
+    "shrink",
     "sigmoid",
     "slicing",
     "transposed",
+    "upsampling",
 ]
