@@ -1,7 +1,6 @@
 """From a torch module to the graph: `torch.export`, decompositions, constants folded, the rest lowered (section 5)."""
 
 import operator
-import warnings
 from typing import Any
 
 import torch

@@ -13,7 +13,6 @@ from verification.engine.errors import ClassifierError
 #: Operations that torch would take apart, and that have a rule, or a clear refusal, as a whole.
 _WHOLE = (
     "celu",
-    "hardshrink",
     "hardsigmoid",
     "hardswish",
     "log_sigmoid",
@@ -24,7 +23,6 @@ _WHOLE = (
     "scaled_dot_product_attention",
     "silu",
     "softplus",
-    "softshrink",
     "threshold",
 )
 

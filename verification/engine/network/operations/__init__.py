@@ -25,9 +25,9 @@ from verification.engine.network.operations import (
     refused,
     relu,
     shape,
-    shrink,
     sigmoid,
     slicing,
+    threshold,
     transposed,
     upsampling,
 )
@@ -59,9 +59,9 @@ __all__ = [
     "refused",
     "relu",
     "shape",
-    "shrink",
     "sigmoid",
     "slicing",
+    "threshold",
     "transposed",
     "upsampling",
 ]
