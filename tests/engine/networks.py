@@ -208,6 +208,29 @@ class Matrices(Headed):
         )
 
 
+class Resized(Headed):
+    """Larger and smaller pictures, windows of a tensor, cumulative sums, thresholds that jump."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3, stride=2)
+        self.parts = nn.ModuleList(
+            [
+                nn.Upsample(scale_factor=(1.5, 0.7)),
+                nn.Upsample(size=(3, 7), mode="bilinear"),
+                nn.Upsample(scale_factor=1.7, mode="bilinear", align_corners=True),
+                nn.Threshold(0.1, -0.3),
+                nn.RReLU(),
+            ]
+        )
+
+    def features(self, clip: Tensor) -> Tensor:
+        x = self.conv(clip[0])
+        parts = [part(x) for part in self.parts]
+        parts += [x.cumsum(-1), x.cumsum(0), x.unfold(2, 2, 1), x.expm1()]
+        return torch.cat([torch.relu(part).flatten() for part in parts])
+
+
 class Cells(Headed):
     """LSTM and GRU cells unrolled by hand, after a convolutional LSTM."""
 
