@@ -188,6 +188,15 @@ def test_a_wrong_rule_is_found_by_comparison(monkeypatch: pytest.MonkeyPatch) ->
         export_graph(nn.Sequential(Head(nn.Sigmoid()), nn.Softmax(1)), SHAPE)
 
 
+def test_errors_of_a_rule_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no such form")
+
+    monkeypatch.setitem(LOWERINGS, "aten.sigmoid.default", fails)
+    with pytest.raises(UnsupportedOperationError, match=r"a form that its rule.*no such form.*sigmoid.* in inner"):
+        export_graph(Head(nn.Sigmoid()), SHAPE)
+
+
 def test_values_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ClassifierError, match="not finite numbers on clips"):
         export_graph(Head(Map(lambda x: (x * 1e30).exp())), SHAPE)

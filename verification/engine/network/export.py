@@ -39,14 +39,26 @@ def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     known: dict[str, Any] = {}
     for node in program.graph.nodes:
         if node.op == "placeholder":
+            if node.name != clip and node.name not in constants:
+                raise ClassifierError(f"the classifier takes {node.name} beside the clip; make it a weight or a buffer")
             known[node.name] = Reference(0) if node.name == clip else constants[node.name]
         elif node.op == "call_function" and node not in dropped:
             known[node.name] = _evaluate(lowering, node, known)
         elif node.op == "get_attr":
             known[node.name] = None  # a branch of control flow, which is refused where it is used
-    output = known[result.name]
+    output = _answer(lowering, known[result.name])
+    nodes = fuse_gates([Node(*emitted) for emitted in lowering.emitted[: output.index]])
+    graph = Graph(input_shape, nodes, tuple(_described(node) for node in dropped))
+    check_agreement(module, graph, tuple(_SOFTMAX[str(node.target)] for node in dropped))
+    return graph
+
+
+def _answer(lowering: Lowering, output: Any) -> Reference:
+    """`output`, if it is one vector of logits."""
     if output is None:
-        raise ClassifierError("the classifier gives true-or-false values; one vector of logits for a clip is needed")
+        raise ClassifierError(
+            "the classifier gives true-or-false values or places of maxima; one vector of logits for a clip is needed"
+        )
     if not isinstance(output, Reference):
         raise ClassifierError("the output of the classifier does not depend on its input")
     shape = lowering.shape(output)
@@ -55,10 +67,7 @@ def export_graph(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
             f"the classifier gives values of shape {list(shape)}; one vector of at least two logits for a clip is needed, "
             "of shape [1, classes]: end with a linear layer over the classes"
         )
-    nodes = fuse_gates([Node(*emitted) for emitted in lowering.emitted[: output.index]])
-    graph = Graph(input_shape, nodes, tuple(_described(node) for node in dropped))
-    check_agreement(module, graph, tuple(_SOFTMAX[str(node.target)] for node in dropped))
-    return graph
+    return output
 
 
 def _logits(program: Any) -> tuple[fx.Node, list[fx.Node]]:
@@ -134,7 +143,7 @@ def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
     except EngineError:
         raise
     except Exception as error:  # torch's functions and the rules' own checks of arguments raise many unrelated classes
-        lowering.refuse(f"{name} in a form without a bound rule ({_first_line(error)})")
+        lowering.refuse(f"an operation in a form that its rule does not cover, {_first_line(error)!r},")
 
 
 def _lowered(lowering: Lowering, first: Any, args: Any, kwargs: Any) -> Any:
