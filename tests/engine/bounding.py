@@ -22,6 +22,7 @@ from tests.engine.networks import (
     Pooling,
     PoolingOfLines,
     Rearranged,
+    Resized,
     Transposed,
 )
 from verification.engine.bounds.linear import LinearBounds
@@ -151,7 +152,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "layout": Layout,
 } | {
     kind.__name__: (lambda kind=kind: kind().with_head())
-    for kind in (Activations, Transposed, Borders, Pooling, PoolingOfLines, Rearranged, Matrices, Cells)
+    for kind in (Activations, Transposed, Borders, Pooling, PoolingOfLines, Rearranged, Resized, Matrices, Cells)
 }
 
 

@@ -37,11 +37,10 @@ def pool_first(nodes: Sequence[Node]) -> tuple[Node, ...]:
     swapped = list(nodes)
     readers = Counter(value for node in nodes for value in node.inputs)
     for number, node in enumerate(nodes):
-        (source, *_) = node.inputs
-        if not isinstance(node.operation, MaxPool) or source == 0 or readers[source] > 1 or source == len(nodes):
+        if not isinstance(node.operation, MaxPool):
             continue
-        activation = nodes[source - 1]
-        if isinstance(activation.operation, Relu):
+        (source,) = node.inputs
+        if source and readers[source] == 1 and isinstance((activation := nodes[source - 1]).operation, Relu):
             # The pool takes the activation's place, the activation that of the pool.
             swapped[source - 1] = replace(node, inputs=activation.inputs)
             swapped[number] = replace(activation, inputs=(source,), shape=node.shape)

@@ -22,7 +22,7 @@ class LrcnConfig(Config):
 
 
 class LrcnNetwork(nn.Module):
-    """Clips (n, l, 3, h, w) in [0, 1] to logits (n, classes). Features are flattened pixel by pixel, channels last, as Keras does."""
+    """Clips (n, l, 3, h, w) in [0, 1] to logits (n, classes). Features are flattened with the channels last, as Keras does."""
 
     def __init__(self, config: LrcnConfig, grid: tuple[int, int], classes: int) -> None:
         super().__init__()
