@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from verification.engine.bounds.budget import shared_fall
 from verification.engine.bounds.region import Region
-from verification.engine.perturbation import Norm, Space
+from verification.engine.perturbation import FlowSpace, Norm
 from verification.engine.relaxation import Form, Interval, Rounding
 
 _FAR = 6.0  # pixels; further reach uses the coarser but cheaper extremes of all slopes within it
@@ -46,7 +46,7 @@ class FlowBall(Region):
     """
 
     frames: Tensor
-    space: Space
+    space: FlowSpace
     norm: Norm
     radius: float
     rounding: Rounding
