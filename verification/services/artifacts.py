@@ -36,8 +36,8 @@ def record_adversarial(
     *,
     label: int,
     confidence: float,
-    realisation_rms: float,
-    realisation_median: float,
+    realisation_rms: float | None,
+    realisation_median: float | None,
     files: Iterable[ArtifactFile],
 ) -> int:
     """A better adversarial example with its pictures. The upper bound itself comes through `record_bound`."""

@@ -2,13 +2,14 @@
 
 from verification.engine.perturbation.imposition import displacements, impose, warp
 from verification.engine.perturbation.norms import Norm
-from verification.engine.perturbation.spaces import SPACES, FlowSpace, Space, build_space, unit_of
+from verification.engine.perturbation.spaces import SPACES, FlowSpace, Pixels, Space, build_space, unit_of
 from verification.engine.perturbation.units import Unit
 
 __all__ = [
     "SPACES",
     "FlowSpace",
     "Norm",
+    "Pixels",
     "Space",
     "Unit",
     "build_space",

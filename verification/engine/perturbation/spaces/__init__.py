@@ -3,10 +3,11 @@
 from verification.engine.errors import SpecificationError
 from verification.engine.perturbation.spaces.base import FlowSpace, Space
 from verification.engine.perturbation.spaces.dense import Dense
+from verification.engine.perturbation.spaces.pixels import Pixels
 from verification.engine.perturbation.spaces.translation import Translation
 from verification.engine.perturbation.units import Unit
 
-SPACES: dict[str, type[FlowSpace]] = {space.name: space for space in (Dense, Translation)}
+SPACES: dict[str, type[FlowSpace] | type[Pixels]] = {space.name: space for space in (Dense, Translation, Pixels)}
 
 
 def build_space(name: str, length: int, height: int, width: int, flows: tuple[int, ...] | None = None) -> Space:
@@ -24,4 +25,4 @@ def unit_of(name: str) -> Unit:
     return SPACES[name].unit if name in SPACES else Unit.FLOW
 
 
-__all__ = ["SPACES", "Dense", "FlowSpace", "Space", "Translation", "build_space", "unit_of"]
+__all__ = ["SPACES", "Dense", "FlowSpace", "Pixels", "Space", "Translation", "build_space", "unit_of"]
