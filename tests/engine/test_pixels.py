@@ -74,14 +74,15 @@ def test_the_clipped_box_is_exact_in_l_infinity_and_no_ball_is_larger() -> None:
 
 
 def test_a_class_that_no_clip_changes_is_certified_however_far() -> None:
-    question = in_pixels(norm=Norm.LINF)
+    question = in_pixels(norm=Norm.LINF, rounds=4)
     head = [module for module in question.classifier.module.modules() if isinstance(module, nn.Linear)][-1]
     head.bias.data[1] += 1000
 
     asked, free = verify(replace(question, radius=7.5)), verify(question)
 
     assert (asked.status, asked.lower) == (Status.CERTIFIED, 7.5)
-    assert free.upper is None and 1 <= free.lower < 4
+    assert free.upper is None
+    assert 0.5 < free.lower < 1.001, "no value can change by more than 1"
 
 
 def test_flows_cannot_be_chosen() -> None:

@@ -99,8 +99,10 @@ class RootSearch:
         """The radius to try: grow or shrink until there is a bracket, then its geometric mean."""
         if math.isinf(self.failed):
             radius = min(self.lower * 2 or self._first(ceiling), ceiling)
-            # Balls that hold every clip are all the same: the largest one proves as much as is asked for.
-            return ceiling if radius >= self.problem.farthest and math.isfinite(ceiling) else radius
+            if radius < self.problem.farthest:
+                return radius
+            # Balls that hold every clip are all the same: one proves as much as is asked for.
+            return ceiling if math.isfinite(ceiling) else self.problem.farthest
         high = min(self.failed, ceiling)
         return math.sqrt(self.lower * high) if self.lower else high / 8
 
