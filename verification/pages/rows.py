@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from verification.engine import rounded
-from verification.engine.perturbation import unit_of
+from verification.engine.perturbation import Unit, unit_of
 from verification.models import Verification
 
 
@@ -13,6 +13,7 @@ class VerificationRow:
     """One line of the dashboard, bounds with their unit; empty texts where there is nothing to say yet."""
 
     verification: Verification
+    long: bool  #: the bounds are texts that may take two lines
     lower: str
     upper: str
     no_upper: str  #: why there is no upper bound
@@ -36,6 +37,7 @@ def _row(verification: Verification, position: int | None) -> VerificationRow:
     ratio = upper / lower if upper is not None and lower > 0 else None
     return VerificationRow(
         verification=verification,
+        long=unit is Unit.VALUE,
         lower=unit.proven(lower) if lower > 0 else "",
         upper="" if upper is None else unit.found(upper),
         no_upper=_no_upper(verification),

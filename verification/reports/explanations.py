@@ -30,7 +30,7 @@ class Realisation:
 def explanations(facts: Facts) -> list[Explanation]:
     """What is manipulated, how it reaches the frames, how its size is measured, what the bounds are worth."""
     return [
-        Explanation("What is manipulated", _space(facts)),
+        Explanation("What is manipulated" if facts.changes_flow else "What is changed", _space(facts)),
         Explanation(
             "How it reaches the frames",
             f"{_imposition(facts)} The statements are about the clip as the classifier sees it, {facts.frames} "
