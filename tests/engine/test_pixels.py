@@ -19,10 +19,10 @@ def in_pixels(texture: int = 1, rounds: int = 16, **fields: object) -> Specifica
     return make_specification(texture, space="pixels", budget=Budget(600, rounds=rounds), **fields)
 
 
-def glaring(**fields: object) -> Specification:
+def glaring(norm: Norm) -> Specification:
     """A question about a clip of which most values are 0 or 1: there changes are clipped."""
     frames = ((make_frames(1) - 0.5) * 8 + 0.5).clamp(0, 1)
-    asked = in_pixels(**fields)
+    asked = in_pixels(norm=norm)
     network = asked.classifier.module
     head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     head.bias.data += torch.tensor([0.0, 0.02, -0.02]) - network(frames.unsqueeze(0))[0]
