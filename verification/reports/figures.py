@@ -83,11 +83,9 @@ def _title(flow: int, frames: int, flows: bool) -> tuple[str, str]:
     """The title of an entry and a note on it."""
     if not flows:
         return f"Frame {flow}", ""
-    return (
-        (f"Frame {flow}", "the last frame")
-        if flow == frames
-        else (f"Flow {flow}", f"between frames {flow} and {flow + 1}")
-    )
+    if flow == frames:
+        return f"Frame {flow}", "the last frame"
+    return f"Flow {flow}", f"between frames {flow} and {flow + 1}"
 
 
 def downloads(artifacts: Iterable[Artifact], address: AddressOf) -> list[Download]:
