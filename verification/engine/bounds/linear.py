@@ -248,11 +248,10 @@ def _pooled(graph: Graph) -> dict[int, PooledConvolution]:
     """The max-poolings, by the number of their value, that can be pulled back together with the convolution before them."""
     found = {}
     for number, node in enumerate(graph.nodes, start=1):
-        source = node.inputs[0]
-        if isinstance(node.operation, MaxPool) and source:
-            before = graph.nodes[source - 1].operation
-            pooled = PooledConvolution.build(node.operation, before) if isinstance(before, Convolution) else None
-            if pooled:
+        before = graph.nodes[node.inputs[0] - 1].operation if node.inputs and node.inputs[0] else None
+        if isinstance(node.operation, MaxPool) and isinstance(before, Convolution):
+            pooled = PooledConvolution.build(node.operation, before)
+            if pooled is not None:
                 found[number] = pooled
     return found
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from verification.engine.bounds.budget import shared_fall
 from verification.engine.bounds.region import Region
-from verification.engine.perturbation import Norm, Space
+from verification.engine.perturbation import FlowSpace, Norm
 from verification.engine.relaxation import Form, Interval, Rounding
 
 _NEAR = 0.25  # pixels; within it slopes hardly depend on the reach
@@ -47,7 +47,7 @@ class FlowBall(Region):
     """
 
     frames: Tensor
-    space: Space
+    space: FlowSpace
     norm: Norm
     radius: float
     rounding: Rounding

@@ -11,17 +11,16 @@ from typing import Any
 
 import torch
 
+from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
-from verification.engine.bounds.warp import FlowBall
-from verification.engine.perturbation import impose
 from verification.engine.relaxation import Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
 _START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
 _RIVALS = 5  # classes that the first-order estimate looks at
-_SMALLEST = 1e-9  # pixels; below it the search gives up and the bound stays zero
+_SMALLEST = 1e-9  # in the unit of the space; below it the search gives up and the bound stays zero
 
 
 def prove(problem: Problem, radius: float, rigorous: bool, check: Callable[[], None]) -> bool:
@@ -31,7 +30,7 @@ def prove(problem: Problem, radius: float, rigorous: bool, check: Callable[[], N
     without, it is float32's opinion.
     """
     rounding = Rounding(rigorous)
-    region = FlowBall(problem.frames, problem.space, problem.norm, radius, rounding)
+    region = ball_around(problem.frames, problem.space, problem.norm, radius, rounding)
     with torch.no_grad():
         bounds = LinearBounds(problem.graph_in(rounding.dtype), region, check)
         margins = bounds.margins(problem.label)
@@ -45,19 +44,15 @@ def first_order_radius(problem: Problem) -> float:
     Neither a lower nor an upper bound, but of the right order. Infinite where no margin changes.
     """
     space = problem.space
-    delta = torch.zeros(
-        (space.length - 1, 2, space.height, space.width), dtype=torch.float64, device=problem.frames.device
-    )
-    delta.requires_grad_()
-    logits = problem.logits_of(impose(problem.frames.double(), delta))
-    chosen = space.chosen.to(delta.device)[None]
+    delta = torch.zeros(space.delta_shape, dtype=torch.float64, device=problem.frames.device, requires_grad=True)
+    logits = problem.logits_of(space.perturbed(problem.frames.double(), delta))
     estimate = math.inf
     for rival in logits.argsort(descending=True)[: _RIVALS + 1].tolist():
         if rival == problem.label:
             continue
         margin = logits[problem.label] - logits[rival]
         (gradient,) = torch.autograd.grad(margin, delta, retain_graph=True)
-        slope = float(space.support(gradient[None], torch.zeros_like(gradient)[None], chosen, problem.norm))
+        slope = space.steepness(gradient, problem.norm)
         estimate = min(estimate, margin.item() / slope if slope > 0 else math.inf)
     return estimate
 
@@ -96,13 +91,18 @@ class RootSearch:
         return radius if proven else None
 
     def _settled(self, ceiling: float) -> bool:
-        """Nothing is left to try: the bracket is closed, the ceiling reached, or even the smallest radius failed."""
-        return self.failed <= max(self.lower * _FINE, _SMALLEST) or self.lower >= ceiling
+        """The bracket is closed, the ceiling reached, every clip proven, or even the smallest radius has failed."""
+        closed = self.failed <= max(self.lower * _FINE, _SMALLEST)
+        return closed or self.lower >= min(ceiling, self.problem.farthest)
 
     def _next(self, ceiling: float) -> float:
         """The radius to try: grow or shrink until there is a bracket, then its geometric mean."""
         if math.isinf(self.failed):
-            return min(self.lower * 2 or self._first(ceiling), ceiling)
+            radius = min(self.lower * 2 or self._first(ceiling), ceiling)
+            if radius < self.problem.farthest:
+                return radius
+            # Balls that hold every clip are all the same: one proves as much as is asked for.
+            return ceiling if math.isfinite(ceiling) else self.problem.farthest
         high = min(self.failed, ceiling)
         return math.sqrt(self.lower * high) if self.lower else high / 8
 
