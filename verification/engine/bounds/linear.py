@@ -6,6 +6,7 @@ the better of both is kept. In the end the margins are pulled back the same way.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Self
 
@@ -148,9 +149,10 @@ class LinearBounds:
         Minus infinity, which is always true, where they would cost more than is left of `effort`.
         """
         count = form.coefficients.shape[1]
-        cost = self._cost(number, form)
+        left = math.inf if self.effort is None else self.effort - self.spent
+        cost = self._cost(number, form) if left > 0 else 0
         self.spent += cost * count * form.positions
-        if self.effort is not None and self.spent > self.effort:
+        if left <= 0 or cost * count * form.positions > left:
             self.complete = False
             return form.coefficients.new_full((form.positions, count), -torch.inf)
         positions = max(1, self.memory // (cost * count))
