@@ -6,7 +6,7 @@ from collections.abc import Callable
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, close_old_connections
 
-from verification.engine.rounded import lower_bound, upper_bound
+from verification.engine.perturbation import unit_of
 from verification.models import Verification
 
 TICK_SECONDS = 1.0
@@ -50,8 +50,9 @@ class DemoProgress:
 
 def describe(verification: Verification) -> str:
     """Both bounds and the state of a verification in one line."""
-    lower = f"{lower_bound(verification.lower)} px (proven)" if verification.lower > 0 else "nothing proven yet"
-    upper = "not found yet" if verification.upper is None else f"{upper_bound(verification.upper)} px (found)"
+    unit = unit_of(verification.space)
+    lower = f"{unit.proven(verification.lower)} (proven)" if verification.lower > 0 else "nothing proven yet"
+    upper = "not found yet" if verification.upper is None else f"{unit.found(verification.upper)} (found)"
     # The pages' word for the status: a spent budget must not read like a failure.
     line = f"lower bound {lower}   upper bound {upper}   {verification.get_status_display().lower()}"
     return f"{line}: {verification.error}" if verification.error else line

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hasExample, pictureUrls, slots } from "../src/lib/pictures";
+import { frameSlots, hasExample, pictureUrls, slots } from "../src/lib/pictures";
 import type { Artifact } from "../src/lib/types";
 
 const artifact = (kind: string, flow: number | null, revision = 1): Artifact => ({
@@ -31,6 +31,17 @@ test("each pair shows its own pictures", () => {
   const urls = pictureUrls([artifact("frame", 1), artifact("frame", 2), artifact("perturbed-frame", 2)]);
   expect(slots(urls, 2, "magnitude", "perturbed", false)[0]?.url).toBe("/content/perturbed-frame/2/?revision=1");
   expect(slots(urls, 1, "magnitude", "perturbed", false)[0]?.url).toBeNull();
+});
+
+test("changed frames have a difference of their own", () => {
+  const urls = pictureUrls([artifact("frame", 3), artifact("perturbed-frame", 3), artifact("frame-difference", 3)]);
+  expect(hasExample(urls)).toBe(true);
+  expect(frameSlots(urls, 3, false).map((slot) => slot.url)).toEqual([
+    "/content/frame/3/?revision=1",
+    "/content/perturbed-frame/3/?revision=1",
+    "/content/frame-difference/3/?revision=1",
+  ]);
+  expect(frameSlots(new Map(), 3, false)[2]?.absent).toContain("first adversarial example");
 });
 
 test("a run that is over promises no pictures", () => {

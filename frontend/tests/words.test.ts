@@ -2,10 +2,11 @@ import { expect, test } from "vitest";
 import { errorText } from "../src/lib/api";
 import { ruler } from "../src/lib/ruler";
 import type { Verification } from "../src/lib/types";
+import { foundGrey, provenGrey, unitText } from "../src/lib/units";
 import { chartSummary, noUpperWords } from "../src/lib/words";
 
 const verification = (fields: Partial<Verification>): Verification =>
-  ({ status: "running", norm: "l2", lower: 0, upper: null, ...fields }) as Verification;
+  ({ status: "running", norm: "l2", distance_unit: "px", lower: 0, upper: null, ...fields }) as Verification;
 
 test("an upper bound that is unknown is said to be so, and why", () => {
   expect(noUpperWords(verification({}))).toBe("no adversarial example found yet");
@@ -20,6 +21,15 @@ test("the chart is described without sight of it", () => {
   expect(chartSummary(verification({ lower: 0.5, upper: 2 }), 60)).toBe(
     "Bounds after 1 min: proven up to a radius of 0.5000 px in L2; class changed at 2.000 px, a factor of 4.000 apart.",
   );
+});
+
+test("pixel values are never called pixels of flow", () => {
+  const asked = verification({ distance_unit: "value", norm: "linf", lower: 0.25, upper: 0.3 });
+  expect(chartSummary(asked, 60)).toBe(
+    "Bounds after 1 min: proven up to a radius of 0.2500 (63.75 grey levels) in L∞; class changed at 0.3000 (76.50 grey levels), a factor of 1.200 apart.",
+  );
+  expect([unitText("px"), unitText("value")]).toEqual(["px", "pixel value"]);
+  expect([provenGrey(0.1, "px"), foundGrey(1 / 255, "value")]).toEqual(["", "1.000 grey levels"]);
 });
 
 test("the ruler keeps both bounds inside and in order", () => {

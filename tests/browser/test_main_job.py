@@ -8,45 +8,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
+from tests.browser.steps import CLASSIFIER, PATIENCE, log_in, start, upload
 from tests.factories import make_video_file
-from tests.server import ROOT, RealServer, wait_for
-
-CLASSIFIER = ROOT / "verification" / "demo" / "camera_motion.safetensors"
-#: Milliseconds for what the engine has to find first; generous, because it shares the machine with other tests.
-PATIENCE = 120_000
+from tests.server import RealServer, wait_for
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     """A texture that moves to the right, larger and longer than the classifier takes."""
     return make_video_file(tmp_path / "pan.avi", frames=24, size=(96, 128))
-
-
-def log_in(page: Page, server: RealServer) -> None:
-    page.goto(server.url + "/")
-    expect(page).to_have_url(re.compile("/login/"))
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(server.password)
-    page.get_by_role("button", name="Log in").click()
-    if page.url.endswith("/teams/"):  # the first person of a server without the demo has no team yet
-        page.get_by_label("Name").fill("Browser")
-        page.get_by_role("button", name="Create a team").click()
-
-
-def upload(page: Page, server: RealServer, kind: str, file: Path) -> None:
-    page.goto(f"{server.url}/{kind}s/")
-    page.set_input_files(f"#upload-{kind}", file)
-    expect(page.locator(f"#{kind}s")).to_contain_text(file.name)
-    expect(page.locator("[data-state=done]")).to_have_count(1)
-
-
-def start(page: Page, server: RealServer) -> str:
-    """Fill in the form; returns the id of the verification."""
-    page.goto(server.url + "/verifications/new/")
-    page.get_by_label("Budget, s").fill("300")
-    page.get_by_role("button", name="Start").click()
-    expect(page).to_have_url(re.compile(r"/verifications/[0-9a-f-]{36}/$"))
-    return page.url.rstrip("/").rpartition("/")[2]
 
 
 def points(page: Page) -> int:

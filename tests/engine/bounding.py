@@ -22,16 +22,16 @@ from tests.engine.networks import (
     Pooling,
     PoolingOfLines,
     Rearranged,
+    Resized,
     Transposed,
 )
+from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.linear import LinearBounds
-from verification.engine.bounds.pixels import PixelBall
 from verification.engine.bounds.region import Region
-from verification.engine.bounds.warp import FlowBall
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Elementwise
-from verification.engine.perturbation import Norm, Space, build_space, impose
+from verification.engine.perturbation import Norm, build_space
 from verification.engine.relaxation import Form, Interval, Rounding
 
 CPU = torch.device("cpu")
@@ -151,7 +151,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "layout": Layout,
 } | {
     kind.__name__: (lambda kind=kind: kind().with_head())
-    for kind in (Activations, Transposed, Borders, Pooling, PoolingOfLines, Rearranged, Matrices, Cells)
+    for kind in (Activations, Transposed, Borders, Pooling, PoolingOfLines, Rearranged, Resized, Matrices, Cells)
 }
 
 
@@ -225,14 +225,15 @@ def flow_region(
     frames: Tensor, kind: str, norm: Norm, radius: float, rounding: Rounding, flows: tuple[int, ...] | None = None
 ) -> tuple[Region, Points]:
     """The ball of a flow space (`dense`, `translation`) or of `pixels`, with its points."""
-    if kind == "pixels":
-        ball = PixelBall(frames.unsqueeze(0), radius, norm, rounding)
-        return ball, Points(tuple(frames.shape), norm, norm.of, lambda a: frames.double() + a, radius)
-    space: Space = build_space(kind, LENGTH, HEIGHT, WIDTH, flows)
+    space = build_space(kind, frames.shape[0], frames.shape[2], frames.shape[3], flows)
     points = Points(
-        space.shape, norm, lambda a: space.norm(a, norm), lambda a: impose(frames.double(), space.lift(a)), radius
+        space.shape,
+        norm,
+        lambda a: space.norm(a, norm),
+        lambda a: space.perturbed(frames.double(), space.lift(a)),
+        radius,
     )
-    return FlowBall(frames, space, norm, radius, rounding), points
+    return ball_around(frames, space, norm, radius, rounding), points
 
 
 def radius_for(kind: str, norm: Norm, size: float) -> float:

@@ -26,6 +26,8 @@ class Headed(nn.Module):
 class Activations(Headed):
     """A channel for every function of one variable."""
 
+    limit: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.modules_ = nn.ModuleList(
@@ -95,9 +97,8 @@ class Borders(Headed):
 
     def __init__(self) -> None:
         super().__init__()
-        options = {"kernel_size": 3, "stride": 2, "padding": 2}
-        self.replicate = nn.Conv2d(3, 2, padding_mode="replicate", **options)
-        self.reflect = nn.Conv2d(2, 2, padding_mode="reflect", **options)
+        self.replicate = nn.Conv2d(3, 2, 3, stride=2, padding=2, padding_mode="replicate")
+        self.reflect = nn.Conv2d(2, 2, 3, stride=2, padding=2, padding_mode="reflect")
         self.circular = nn.Conv3d(2, 2, 2, padding=1, padding_mode="circular")
         self.same = nn.Conv2d(2, 2, 2, padding="same")
 
@@ -167,6 +168,9 @@ class PoolingOfLines(Headed):
 class Rearranged(Headed):
     """Selections, repetitions and joins of every kind, with constants too."""
 
+    chosen: Tensor
+    fixed: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3, stride=2)
@@ -208,6 +212,29 @@ class Matrices(Headed):
         )
 
 
+class Resized(Headed):
+    """Larger and smaller pictures, windows of a tensor, cumulative sums, thresholds that jump."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3, stride=2)
+        self.parts = nn.ModuleList(
+            [
+                nn.Upsample(scale_factor=(1.5, 0.7)),
+                nn.Upsample(size=(3, 7), mode="bilinear"),
+                nn.Upsample(scale_factor=1.7, mode="bilinear", align_corners=True),
+                nn.Threshold(0.1, -0.3),
+                nn.RReLU(),
+            ]
+        )
+
+    def features(self, clip: Tensor) -> Tensor:
+        x = self.conv(clip[0])
+        parts = [part(x) for part in self.parts]
+        parts += [x.cumsum(-1), x.cumsum(0), x.unfold(2, 2, 1), x.expm1()]
+        return torch.cat([torch.relu(part).flatten() for part in parts])
+
+
 class Cells(Headed):
     """LSTM and GRU cells unrolled by hand, after a convolutional LSTM."""
 
@@ -219,7 +246,7 @@ class Cells(Headed):
     def features(self, clip: Tensor) -> Tensor:
         frames = functional.avg_pool2d(clip[0], 3)[:2]
         state = memory = frames.new_zeros(1, 1, 3, 3)
-        short, hidden = None, None
+        short, hidden = None, frames.new_zeros(1, 2)
         for frame in frames:
             i, f, o, g = self.gates(torch.cat([frame[None], state], 1)).chunk(4, 1)
             memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)

@@ -31,6 +31,7 @@ from verification.engine.network.operations.power import Power
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.sigmoid import Sigmoid, Tanh
+from verification.engine.network.operations.threshold import Threshold
 from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Interval, Rounding
 
@@ -61,7 +62,8 @@ def test_random_networks_and_regions(
     name: str, kind: str, norm: Norm, size: float, flows: tuple[int, ...] | None, rigorous: bool, seed: int
 ) -> None:
     graph, frames = make_graph(name, 3 + seed % 2), make_frames(seed + 1)
-    region, points = flow_region(frames, kind, norm, radius_for(kind, norm, size), Rounding(rigorous), flows)
+    chosen = None if kind == "pixels" else flows
+    region, points = flow_region(frames, kind, norm, radius_for(kind, norm, size), Rounding(rigorous), chosen)
     scale = 1 + max(abs(float(v)) for v in graph(frames.double().unsqueeze(0))[0])
     assert worst_violation(graph, region, points, seed, count=9) <= TOLERANCE[rigorous] * scale
 
@@ -108,7 +110,7 @@ ELEMENTWISE: list[tuple[Elementwise, int]] = [
     *((operation, 1) for operation in (Clamp(-0.3, 0.4), Clamp(-math.inf, 1.0), NEGATIVE)),
     *((operation, 1) for operation in (Exp(), Elu(0.7, 1.5, 1.2), Elu(-0.5, 1.0, 1.0))),
     *((operation, 1) for operation in (Softplus(2.0, 1.0), Softplus(3.0, 20.0), Softplus(1.0, math.inf))),
-    *((operation, 1) for operation in (Power(2), Power(3), Power(6))),
+    *((operation, 1) for operation in (Power(2), Power(3), Power(6), Threshold(0.2, -0.4), Threshold(-1.0, 2.0))),
     (Product(), 2),
     (Gate(True), 2),
     (Gate(False), 2),
@@ -147,6 +149,20 @@ def _hull(operation: Piecewise, box: Interval, sign: int) -> Tensor:
             low, high = (operation.concrete(middle + half * share) for share in (-left, right))
             best = torch.maximum(best, sign * (low * right + high * left) / (left + right))
     return best
+
+
+@pytest.mark.parametrize("operation", [Gelu(), Kinked(torch.tensor([-0.5, 0.3, 2.0], dtype=torch.float64).view(3, 1))])
+def test_planes_made_in_chunks_are_those_made_at_once(operation: Piecewise, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = (torch.rand((2, 4, 3, 64), generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 0.5) * 4
+    box, rounding = Interval(ends.amin(0), ends.amax(0)), Rounding(rigorous=True)
+    planes, interval = operation.planes(rounding, box), operation.interval(rounding, box)
+    monkeypatch.setattr("verification.engine.network.operations.piecewise._CHUNK", 80)
+    again, interval_again = operation.planes(rounding, box), operation.interval(rounding, box)
+    pairs = [(planes.lower_slopes[0], again.lower_slopes[0]), (planes.upper_slopes[0], again.upper_slopes[0])]
+    pairs += [(planes.lower_intercept, again.lower_intercept), (planes.upper_intercept, again.upper_intercept)]
+    pairs += [(interval.lower, interval_again.lower), (interval.upper, interval_again.upper)]
+    for whole, parts in pairs:
+        torch.testing.assert_close(parts, whole, rtol=0, atol=1e-15)
 
 
 def test_intervals_without_numbers_prove_nothing() -> None:

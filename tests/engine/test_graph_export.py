@@ -1,6 +1,7 @@
 """Networks become graphs that compute the same, and what cannot be bounded is refused with its name and place."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from tests.engine.bounding import NETWORKS, Chain, Recurrent, make_graph, make_n
 from tests.engine.networks import HEIGHT, LENGTH, WIDTH
 from verification.engine.errors import ClassifierError, UnsupportedOperationError
 from verification.engine.network.export import export_graph
+from verification.engine.network.lowering import LOWERINGS
 
 SHAPE = (1, LENGTH, 3, HEIGHT, WIDTH)
 
@@ -18,11 +20,11 @@ SHAPE = (1, LENGTH, 3, HEIGHT, WIDTH)
 class Map(nn.Module):
     """A function of the clip as a module, so that it has a place."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, clip: Tensor) -> Tensor:
+    def forward(self, clip: Tensor) -> Any:
         return self.function(clip)
 
 
@@ -32,6 +34,16 @@ MORE: dict[str, Callable[[], nn.Module]] = {
     "instance norm with statistics": lambda: Chain(nn.Conv3d(3, 4, 3), nn.InstanceNorm3d(4, track_running_stats=True)),
     "nothing but dropout": lambda: Chain(nn.Dropout3d(), nn.Conv3d(3, 4, 3), nn.AlphaDropout()),
     "changed in place": lambda: Chain(nn.ELU(inplace=True), nn.Hardswish(inplace=True)),
+    "circular borders that crop": lambda: Chain(
+        nn.CircularPad2d((0, -1, 2, -1)), nn.CircularPad2d((-2, 3, 1, 0)), per_frame=True
+    ),
+    "division by a whole number": lambda: Chain(Map(lambda x: x / torch.tensor([3]))),
+    "parts without elements": lambda: Chain(Map(lambda x: torch.cat([x[..., 3:2], *x.split([0, WIDTH], -1)], -1))),
+    "memory that is filled": lambda: Chain(Map(lambda x: torch.empty_like(x).copy_(x) + torch.empty(1).fill_(3))),
+    "single numbers": lambda: Chain(Map(lambda x: x * x.sum().permute(()).expand(()) + x.mean().permute(()))),
+    "bias of every row": lambda: Chain(
+        Map(lambda x: torch.addmm(torch.ones(9, 4).to(x), x[0, 0, 0], torch.ones(10, 4).to(x)))
+    ),
     "double precision": lambda: Chain(Map(lambda x: (x.double() ** 1.0).to(x.dtype))),
 }
 
@@ -87,6 +99,26 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "noise": (Map(lambda x: x + torch.randn_like(x)), "random numbers"),
     "infinite constant": (Map(lambda x: x + 1 / torch.zeros(1)), "a constant that is not finite"),
     "limits in the wrong order": (Map(lambda x: x.clamp(0.7, 0.3)), "a clamp to the limits"),
+    "weights that depend on the clip": (
+        Map(lambda x: functional.conv2d(x[0], x[0, :2, :, :2, :2])),
+        "a convolution whose weights depend on the clip",
+    ),
+    "bias that depends on the clip": (
+        Map(lambda x: functional.conv2d(x[0], torch.ones(2, 3, 2, 2), x[0, 0, 0, 0, :2])),
+        "a convolution whose weights depend on the clip",
+    ),
+    "division by zero": (Map(lambda x: x / 0), "a division by zero"),
+    "no power": (Map(lambda x: x ** float("nan")), "the power nan"),
+    "endless power": (Map(lambda x: x ** float("inf")), "the power inf"),
+    "unwritten memory": (Map(lambda x: x + torch.empty(WIDTH)), "memory that was never written to"),
+    "unwritten memory like the clip": (Map(lambda x: x + torch.empty_like(x)), "memory that was never written to"),
+    "new unwritten memory": (Map(lambda x: x + x.new_empty(WIDTH)), "memory that was never written to"),
+    "copied unwritten memory": (
+        Map(lambda x: x + torch.zeros(WIDTH).copy_(torch.empty(WIDTH))),
+        "memory that was never written to",
+    ),
+    "sorting": (Map(lambda x: x.sort(-1).values), "the operation sort"),
+    "limits in numbers": (Map(lambda x: functional.threshold(x, float("inf"), 0.0)), "a threshold that is not finite"),
     "rolling everything": (Map(lambda x: x.roll(1)), "a roll over all axes"),
 }
 
@@ -115,9 +147,60 @@ def test_pooling_without_a_batch_axis_is_refused(pool: nn.Module) -> None:
         export_graph(Head(Unbatched(pool)), SHAPE)
 
 
-def test_branching_of_python_on_the_clip_is_refused() -> None:
-    with pytest.raises(ClassifierError, match="cannot be turned into a graph"):
-        export_graph(Head(Map(lambda x: x if x.sum() > 0 else -x)), SHAPE)
+@pytest.mark.parametrize("function", [lambda x: x if x.sum() > 0 else -x, lambda x: x * float(x.max())])
+def test_branching_of_python_on_the_clip_is_refused(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ClassifierError, match=r"in inner, an if, a loop.* depends on values of the clip; compute with"):
+        export_graph(Head(Map(function)), SHAPE)
+
+
+def test_what_torch_cannot_follow_is_refused_with_its_place() -> None:
+    with pytest.raises(ClassifierError, match=r"in inner, .*numpy"):
+        export_graph(Head(Map(lambda x: torch.from_numpy(x.numpy() * 2))), SHAPE)
+
+
+@pytest.mark.parametrize("column", [WIDTH, -WIDTH - 1])
+def test_an_index_beyond_the_end_is_refused(column: int) -> None:
+    # Joined with that of the row it was taken for an element of another row.
+    rows, columns = torch.tensor([1, 1]), torch.tensor([0, column])
+    with pytest.raises(UnsupportedOperationError, match="an index beyond the end"):
+        export_graph(Map(lambda x: x[:, 0, 0][:, rows, columns]), SHAPE)
+
+
+class Counting(nn.Module):
+    """Scales its logits by how often it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, clip: Tensor) -> Tensor:
+        self.calls += 1
+        return clip.sum((1, 3, 4)) * self.calls
+
+
+def test_a_graph_that_computes_something_else_is_refused() -> None:
+    with pytest.raises(ClassifierError, match=r"is another function than the classifier: .* differ by"):
+        export_graph(Counting(), SHAPE)
+
+
+def test_a_wrong_rule_is_found_by_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOWERINGS, "aten.sigmoid.default", LOWERINGS["aten.tanh.default"])
+    with pytest.raises(ClassifierError, match="is another function than the classifier"):
+        export_graph(nn.Sequential(Head(nn.Sigmoid()), nn.Softmax(1)), SHAPE)
+
+
+def test_errors_of_a_rule_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no such form")
+
+    monkeypatch.setitem(LOWERINGS, "aten.sigmoid.default", fails)
+    with pytest.raises(UnsupportedOperationError, match=r"a form that its rule.*no such form.*sigmoid.* in inner"):
+        export_graph(Head(nn.Sigmoid()), SHAPE)
+
+
+def test_values_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ClassifierError, match="not finite numbers on clips"):
+        export_graph(Head(Map(lambda x: (x * 1e30).exp())), SHAPE)
 
 
 def test_weights_that_are_not_finite_are_refused_by_name() -> None:
@@ -128,9 +211,26 @@ def test_weights_that_are_not_finite_are_refused_by_name() -> None:
         export_graph(module, SHAPE)
 
 
-def test_an_output_that_is_not_one_vector_of_logits_is_refused() -> None:
-    with pytest.raises(ClassifierError, match=r"one vector of at least two logits"):
-        export_graph(nn.Flatten(2), SHAPE)
+OUTPUTS: list[Callable[[Tensor], Tensor]] = [
+    lambda x: x,
+    lambda x: x.flatten(2),
+    lambda x: x.sum(),
+    lambda x: x.flatten()[:3],
+    lambda x: x.flatten(1)[:, :1],
+]
+
+
+@pytest.mark.parametrize("function", OUTPUTS)
+def test_an_output_that_is_not_one_vector_of_logits_is_refused(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ClassifierError, match=r"of shape \[.*one vector of at least two logits.*end with"):
+        export_graph(Map(function), SHAPE)
+
+
+def test_classes_instead_of_logits_are_refused() -> None:
+    with pytest.raises(UnsupportedOperationError, match="whole numbers as int64"):
+        export_graph(Map(lambda x: x.flatten(1).argmax(1)), SHAPE)
+    with pytest.raises(ClassifierError, match="true-or-false"):
+        export_graph(Map(lambda x: x.flatten(1) > 0.5), SHAPE)
 
 
 def test_several_results_are_refused() -> None:

@@ -18,6 +18,9 @@ Mutations that must be noticed, one a test case:
   rates-still        derivatives of the warp do not vary
   norm-itself        the dual norm is the norm itself
   budget-unpaid      the radius that far slopes need is not paid for
+  pixels-cut         rates of pixels are cut to [0, 1] like their values
+  rivals-dropped     of a max-pool's elements only the favourite counts
+  threshold-smooth   a threshold is taken for a function without a leap
 """
 
 import itertools

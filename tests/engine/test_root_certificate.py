@@ -37,7 +37,7 @@ def finish(search: RootSearch, upper: float | None) -> list[float]:
 
 
 @pytest.mark.parametrize("norm", list(Norm))
-@pytest.mark.parametrize("space", ["dense", "translation"])
+@pytest.mark.parametrize("space", ["dense", "translation", "pixels"])
 @pytest.mark.parametrize("network", ["conv3d", "lstm"])
 def test_no_attack_succeeds_inside_the_proven_ball(network: str, space: str, norm: Norm) -> None:
     problem = make_problem(network, norm, space)

@@ -86,6 +86,7 @@ def test_distances_and_shares(example: AdversarialExample) -> None:
 def test_realisation_is_measured_on_the_perturbed_clip(example: AdversarialExample, flow: Tensor) -> None:
     error = EXTRACTOR.extract(example.clip).double() - flow.double() - example.delta
 
+    assert example.realisation is not None
     assert example.realisation.rms == pytest.approx(float(error.norm() / example.delta.norm()))
 
 

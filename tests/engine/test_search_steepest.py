@@ -26,3 +26,13 @@ def test_no_coordinate_goes_further_than_its_reach_in_l1() -> None:
     assert float(found.abs().sum()) == pytest.approx(6.0)
     strongest = GRADIENT.flatten().abs().topk(4).indices
     assert set(found.flatten().nonzero().flatten().tolist()) == set(strongest.tolist())
+
+
+def test_what_cannot_move_is_left_alone_and_nothing_goes_further_than_it_can_in_l1() -> None:
+    room = torch.rand(GRADIENT.shape, generator=torch.Generator().manual_seed(1)).sub(0.3).clamp(min=0)
+
+    for norm in Norm:
+        found = steepest(GRADIENT, norm, 2.0, reach=0.5, room=room)
+        assert not found[room == 0].any()
+        assert float(norm.of(found)) == pytest.approx(2.0, rel=1e-5)
+    assert bool((steepest(GRADIENT, Norm.L1, 2.0, reach=0.5, room=room).abs() <= room.clamp(max=0.5) + 1e-6).all())

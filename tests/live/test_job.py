@@ -112,6 +112,19 @@ def test_a_run_records_bounds_events_pictures_and_data(monkeypatch: pytest.Monke
     assert document["video"]["sha256"] == verification.video.sha256
 
 
+def test_a_run_in_pixels_records_changed_frames_and_no_flow(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=120.0, space="pixels")
+    interrupt(monkeypatch, cancelling(verification), found_both)
+    run(verification)
+    assert verification.upper is not None and 0 < verification.lower <= verification.upper, verification.error
+    assert verification.realisation_rms is None and verification.realisation_median is None
+    kinds = sorted(verification.artifacts.values_list("kind", flat=True))
+    pictures = [Artifact.Kind.FRAME, Artifact.Kind.FRAME_DIFFERENCE, Artifact.Kind.PERTURBED_FRAME]
+    assert kinds == sorted([*pictures * verification.frames, Artifact.Kind.ADVERSARIAL_CLIP, Artifact.Kind.RESULT])
+    said = " ".join(verification.events.values_list("text", flat=True))
+    assert "grey levels) away" in said and " px" not in said and "flow" not in said
+
+
 def test_a_file_that_is_no_video_any_more_fails_with_its_reason() -> None:
     verification = queued()
     Path(verification.video.file.path).write_bytes(b"not a video at all")

@@ -115,6 +115,28 @@ def check_folder(folder: Path, document: dict[str, Any], classifier: Path) -> No
     assert int(logits.argmax()) == document["upper_label"] != document["label"]
 
 
+def test_pixels_are_perturbed_and_measured_in_their_values(
+    run: Callable[..., tuple[int, str, str]], video: Path, classifier: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    question = ("--classifier", classifier, "--space", "pixels", "--norm", "linf", "--seconds", 4, "--out", folder)
+
+    code, output, errors = run(video, *question)
+
+    assert (code, errors) == (0, "")
+    assert "norm, in pixel values from 0 to 1" in output and "the change of the clip's pixels (space pixels)" in output
+    assert output.count("grey levels)") >= 3 and " px" not in output and "flow" not in output
+    document = json.loads((folder / "result.json").read_text())
+    assert (document["space"], document["distance_unit"]) == ("pixels", "value")
+    assert 0 < document["lower"] <= document["upper"] and document["upper_realisation"] is None
+    found = np.load(folder / "clip.npz")
+    assert found["delta"].shape == found["frames"].shape == (FRAMES, 3, HEIGHT, WIDTH)
+    assert np.abs(found["delta"]).max() == pytest.approx(document["upper"])
+    assert found["frames"].min() >= 0 and found["frames"].max() <= 1
+    assert len(list(folder.glob("frame-difference-*.png"))) == FRAMES
+    assert not list(folder.glob("*flow*")) and not list(folder.glob("*magnitude*"))
+
+
 def test_ctrl_c_ends_with_the_bounds_so_far(video: Path, classifier: Path, tmp_path: Path) -> None:
     target = tmp_path / "result.json"
     process = start(video, "--classifier", classifier, "--seconds", 600, "--json", target, home=tmp_path / "home")
@@ -167,6 +189,7 @@ def test_bad_input_is_one_line_and_exit_code_two(
         (("{video}", "--classifier", "{classifier}", "--seed", str(2**64)), "seed must be a whole number"),
         (("{video}", "--classifier", "{classifier}", "--flows", "0,9"), "flows 1 to 3"),
         (("{video}", "--classifier", "{classifier}", "--flows", "two"), "for example 1,3"),
+        (("{video}", "--classifier", "{classifier}", "--space", "pixels", "--flows", "1"), "leave the choice of flows"),
         (("{video}", "--classifier", "{classifier}", "--size", "big"), "HEIGHTxWIDTH"),
         (("{video}", "--classifier", "{classifier}", "--sampling", "odd"), "no sampling 'odd'"),
         (("{video}", "--classifier", "{classifier}", "--sampling", "fps:0.1"), "needs"),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verification.engine.perturbation import Unit
 from verification.engine.rounded import lower_bound, plain, upper_bound
 from verification.reports.numbers import duration, keep_together, percent
 
@@ -20,6 +21,19 @@ def test_what_is_printed_as_proven_is_proven(value: float) -> None:
 @given(SIZES)
 def test_what_is_printed_as_found_is_not_smaller_than_the_example(value: float) -> None:
     assert Decimal(upper_bound(value)) >= Decimal(repr(value))
+
+
+@given(SIZES)
+def test_grey_levels_are_rounded_to_the_same_sides(value: float) -> None:
+    grey = Decimal(repr(value)) * 255
+    assert Decimal(lower_bound(value, 255)) <= grey <= Decimal(upper_bound(value, 255))
+
+
+def test_distances_are_written_with_their_unit() -> None:
+    assert (Unit.FLOW.proven(0.031259), Unit.FLOW.found(0.031259)) == ("0.03125 px", "0.03126 px")
+    assert Unit.VALUE.proven(0.031259) == "0.03125 (7.971 grey levels)"
+    assert Unit.VALUE.found(0.031259) == "0.03126 (7.972 grey levels)"
+    assert (Unit.FLOW.proven_number(0.5), Unit.VALUE.found_number(1 / 255)) == ("0.5", "0.003922 (1)")
 
 
 @given(SIZES)

@@ -27,11 +27,18 @@ class VerificationRequest(serializers.Serializer[Verification]):
     frames = serializers.IntegerField(required=False, allow_null=True)
     sampling = serializers.CharField(required=False, allow_null=True, help_text="uniform, floor or fps:X.")
     norm = serializers.ChoiceField(choices=Verification.Norm.choices, required=False)
-    space = serializers.CharField(required=False, help_text="dense or translation.")
+    space = serializers.CharField(required=False, help_text="dense, translation or pixels.")
     flows = serializers.ListField(
-        child=serializers.IntegerField(), required=False, allow_null=True, help_text="From 1; null means all."
+        child=serializers.IntegerField(),
+        required=False,
+        allow_null=True,
+        help_text="From 1; null means all. Not in the space pixels.",
     )
-    radius = serializers.FloatField(required=False, allow_null=True, help_text="Pixels; null means no limit.")
+    radius = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        help_text="Pixels of flow, or in the space pixels pixel values from 0 to 1; null means no limit.",
+    )
     seconds = serializers.FloatField(required=False, help_text="Budget.")
     seed = serializers.IntegerField(required=False)
     extractor = serializers.CharField(required=False)

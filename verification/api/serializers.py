@@ -6,6 +6,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from verification.engine.perturbation import Unit, unit_of
 from verification.models import (
     ApiToken,
     Artifact,
@@ -85,10 +86,13 @@ class VerificationAddresses(serializers.Serializer[Verification]):
 
 
 class VerificationSerializer(serializers.ModelSerializer[Verification]):
-    """The question and the answer so far. Distances are pixels of the clip in `norm`."""
+    """The question and the answer so far. Distances are in `distance_unit` and `norm`."""
 
     flows = serializers.ListField(
         child=serializers.IntegerField(min_value=1), allow_null=True, help_text="From 1; null means all."
+    )
+    distance_unit = serializers.SerializerMethodField(
+        help_text="px: pixels of optical flow. value: pixel values from 0 to 1, in the space pixels."
     )
     video_name = serializers.CharField(source="video.name")
     video_sha256 = serializers.CharField(source="video.sha256")
@@ -121,6 +125,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "sampling",
             "norm",
             "space",
+            "distance_unit",
             "flows",
             "radius",
             "seconds",
@@ -151,6 +156,9 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "versions",
             "urls",
         ]
+
+    def get_distance_unit(self, verification: Verification) -> Unit:
+        return unit_of(verification.space)
 
     def get_upper_guarantee(self, verification: Verification) -> str:
         return Verification.Guarantee.EMPIRICAL.value

@@ -17,7 +17,6 @@ from verification.engine.game.root import RootSearch
 from verification.engine.ledger import Ledger
 from verification.engine.observer import Observer
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
-from verification.engine.rounded import lower_bound, upper_bound
 from verification.engine.search import MinimumNormSearch, confirm
 from verification.engine.specification import Specification
 
@@ -81,7 +80,7 @@ class _Run:
         self.confidence = float(logits.softmax(0)[self.problem.label])
         observer.started(self.problem.label, self.confidence)
         self.extractor = build_extractor(specification.extractor)
-        self.flow = self.extractor.extract(specification.clip.frames)
+        self.flow = specification.extract_flow()
         self.search = MinimumNormSearch(self.problem, specification.radius, specification.seed)
         self.root = RootSearch(self.problem, specification.radius)
         self.adversarial: AdversarialExample | None = None
@@ -194,8 +193,8 @@ class _Run:
             self._tell(point)
             self.observer.adversarial(example)
             if first:
-                away = upper_bound(example.distances[self.specification.norm])
-                self.observer.event(f"First adversarial example: {self._name(example.label)}, {away} px away.")
+                away = self.specification.unit.found(example.distances[self.specification.norm])
+                self.observer.event(f"First adversarial example: {self._name(example.label)}, {away} away.")
 
     def _pace(self, took: float) -> None:
         """Fit the next slice into its time; with counted rounds every slice is the same."""
@@ -214,9 +213,8 @@ class _Run:
         if point is not None:
             self._tell(point)
             if first:
-                self.observer.event(
-                    f"First proof: no change of the flow up to {lower_bound(point.lower)} px alters the class."
-                )
+                what, up_to = self.problem.space.subject, self.specification.unit.proven(point.lower)
+                self.observer.event(f"First proof: no change of {what} up to {up_to} alters the class.")
 
     def _tell(self, point: BoundPoint) -> None:
         self._unsaved = True

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from verification.engine.flow.pictures import (
     Picture,
+    change_picture,
     common_scale,
     direction_picture,
     encode_png,
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     PERTURBED_DIRECTION = "perturbed-direction"
     DIFFERENCE_MAGNITUDE = "difference-magnitude"
     DIFFERENCE_DIRECTION = "difference-direction"
+    FRAME_DIFFERENCE = "frame-difference"
     ADVERSARIAL_FLOWS = "adversarial-flows"
     ADVERSARIAL_CLIP = "adversarial-clip"
 
@@ -46,26 +48,40 @@ class File:
     content: bytes
 
 
-def original_files(frames: Tensor, flow: Tensor) -> Iterator[File]:
-    """What was given. `frames`: (l, 3, h, w) in [0, 1]; `flow`: P(v), (l-1, 2, h, w), pixels."""
-    fields = as_fields(flow)
-    scale = common_scale(fields)
+def original_files(frames: Tensor, flow: Tensor | None) -> Iterator[File]:
+    """What was given. `frames`: (l, 3, h, w) in [0, 1]; `flow`: P(v), (l-1, 2, h, w), pixels; None where none is changed."""
     yield from _frames(Kind.FRAME, frames)
-    yield from _flows(Kind.FLOW_MAGNITUDE, Kind.FLOW_DIRECTION, fields, scale)
+    if flow is not None:
+        fields = as_fields(flow)
+        yield from _flows(Kind.FLOW_MAGNITUDE, Kind.FLOW_DIRECTION, fields, common_scale(fields))
 
 
-def adversarial_files(flow: Tensor, example: AdversarialExample) -> Iterator[File]:
-    """What was found: data without loss, then pictures. `flow`: P(v), (l-1, 2, h, w), pixels.
+def adversarial_files(flow: Tensor | None, example: AdversarialExample) -> Iterator[File]:
+    """What was found: data without loss, then pictures. `flow`: P(v), (l-1, 2, h, w), pixels; None where none is changed.
 
-    `adversarial-flows.npz` holds `delta` and `flow`, (l-1, h, w, 2), pixels; `clip.npz` holds `frames`, (l, 3, h, w) float32
-    in [0, 1]. The perturbed flow is drawn on the scale of the original one, so that both can be compared by eye; the
-    difference is often far smaller and has a scale of its own.
+    `clip.npz` holds `frames`, (l, 3, h, w) float32 in [0, 1]; where the frames themselves are changed also `delta`, the
+    change, (l, 3, h, w) float64 pixel values.
     """
-    original, delta = as_fields(flow), as_fields(example.delta)
+    clip = example.clip.detach().cpu().numpy()
+    if flow is None:
+        delta = example.delta.detach().cpu().numpy()
+        yield _npz(Kind.ADVERSARIAL_CLIP, "clip.npz", frames=clip, delta=delta)
+        yield from _frames(Kind.PERTURBED_FRAME, example.clip)
+        yield from _changes(delta)
+    else:
+        yield _npz(Kind.ADVERSARIAL_CLIP, "clip.npz", frames=clip)
+        yield from _frames(Kind.PERTURBED_FRAME, example.clip)
+        yield from _changed_flows(as_fields(flow), as_fields(example.delta))
+
+
+def _changed_flows(original: NDArray[np.floating], delta: NDArray[np.floating]) -> Iterator[File]:
+    """`adversarial-flows.npz` with `delta` and `flow`, (l-1, h, w, 2), pixels, and the pictures.
+
+    The perturbed flow is drawn on the scale of the original one, so that both can be compared by eye; the difference is
+    often far smaller and has a scale of its own.
+    """
     scale = common_scale(original)
     yield _npz(Kind.ADVERSARIAL_FLOWS, "adversarial-flows.npz", delta=delta, flow=original)
-    yield _npz(Kind.ADVERSARIAL_CLIP, "clip.npz", frames=example.clip.detach().cpu().numpy())
-    yield from _frames(Kind.PERTURBED_FRAME, example.clip)
     yield from _flows(Kind.PERTURBED_MAGNITUDE, Kind.PERTURBED_DIRECTION, original + delta, scale)
     yield from _flows(Kind.DIFFERENCE_MAGNITUDE, Kind.DIFFERENCE_DIRECTION, delta, common_scale(delta))
 
@@ -79,6 +95,13 @@ def as_fields(flow: Tensor) -> NDArray[np.floating]:
 def _frames(kind: Kind, frames: Tensor) -> Iterator[File]:
     for number, frame in enumerate(frames.detach().cpu().numpy(), 1):
         yield _png(kind, number, frame_picture(frame))
+
+
+def _changes(delta: NDArray[np.floating]) -> Iterator[File]:
+    """The change of every frame, all on one scale: the largest change of the clip."""
+    scale = float(np.abs(delta).max()) or 1.0
+    for number, change in enumerate(delta, 1):
+        yield _png(Kind.FRAME_DIFFERENCE, number, change_picture(change, scale))
 
 
 def _flows(magnitude: Kind, direction: Kind, fields: NDArray[np.floating], scale: float) -> Iterator[File]:

@@ -14,7 +14,7 @@ SCHEMA = "flowverify.result/1"
 def result_document(
     specification: Specification, result: Result, video: VideoInfo, versions: Mapping[str, str]
 ) -> dict[str, Any]:
-    """All that was asked and found, in JSON's types. Distances in pixels, sizes as [height, width], flows from 1.
+    """All that was asked and found, in JSON's types. Distances in `distance_unit`, sizes as [height, width], flows from 1.
 
     `versions`: of the program and the packages that the numbers depend on.
     """
@@ -56,6 +56,7 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
         },
         "norm": specification.norm.value,
         "space": specification.space,
+        "distance_unit": specification.unit.value,
         "flows": None if specification.flows is None else list(specification.flows),
         "radius": specification.radius,
         "budget": asdict(specification.budget),
@@ -73,6 +74,6 @@ def _adversarial(specification: Specification, example: AdversarialExample | Non
         "upper_confidence": None if example is None else example.confidence,
         "upper_distances": None if example is None else {n.value: d for n, d in example.distances.items()},
         "upper_shares": None if example is None else list(example.shares),
-        "upper_realisation": None if example is None else asdict(example.realisation),
+        "upper_realisation": None if example is None or example.realisation is None else asdict(example.realisation),
         "upper_survives_rounding": None if example is None else example.survives_rounding,
     }

@@ -46,9 +46,10 @@ class Realisation:
 
 @dataclass(frozen=True)
 class AdversarialExample:
-    """A concrete perturbation that changes the class, re-evaluated in float64 on the imposed clip.
+    """A concrete perturbation that changes the class, re-evaluated in float64 on the perturbed clip.
 
-    `delta`: (l-1, 2, h, w) float64 pixels, component 0 horizontal. `clip`: (l, 3, h, w) in [0, 1].
+    `delta`: float64; (l-1, 2, h, w) pixels, component 0 horizontal, where flows are changed, (l, 3, h, w) pixel values where
+    the frames are. `clip`: (l, 3, h, w) in [0, 1]. `realisation`: None where no flow is changed.
     """
 
     delta: Tensor
@@ -56,8 +57,10 @@ class AdversarialExample:
     label: int
     confidence: float
     distances: dict[Norm, float]
-    shares: tuple[float, ...]  #: per flow, its part of the squared L2 norm; sums to 1
-    realisation: Realisation
+    shares: tuple[
+        float, ...
+    ]  #: per flow (or frame, where frames are changed), its part of the squared L2 norm; sums to 1
+    realisation: Realisation | None
     survives_rounding: bool  #: the class stays changed after the frames are rounded to 8 bits
 
 

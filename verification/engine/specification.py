@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from verification.engine.clip import Clip
 from verification.engine.errors import SpecificationError
 from verification.engine.flow import build_extractor
 from verification.engine.network import Classifier
-from verification.engine.perturbation import Norm, build_space
+from verification.engine.perturbation import FlowSpace, Norm, Space, Unit, build_space, unit_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class Specification:
-    """The maximum safe radius of `clip` for `classifier` with respect to its optical flow.
+    """The maximum safe radius of `clip` for `classifier` with respect to its optical flow, or to its pixels.
 
-    `flows` are numbered from 1, None means all. `radius`: pixels in `norm`, None means no limit: the search may go as far
-    as it must. `device`: any torch device string.
+    `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
+    limit: the search may go as far as it must. `device`: any torch device string.
     """
 
     clip: Clip
@@ -52,7 +54,12 @@ class Specification:
 
     def __post_init__(self) -> None:
         if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
-            raise SpecificationError(f"the radius must be above zero, not {self.radius}: it is a distance in pixels")
+            raise SpecificationError(
+                f"the radius must be above zero, not {self.radius}: it is a distance in {self.unit.definition}"
+            )
+        values = self.clip.frames
+        if not bool((values >= 0).all() and (values <= 1).all()):
+            raise SpecificationError("the values of the clip's frames must lie between 0 and 1")
         wanted, (height, width) = self.classifier.input, self.clip.size
         if (self.clip.length, height, width) != (wanted.frames, wanted.height, wanted.width):
             raise SpecificationError(
@@ -60,5 +67,20 @@ class Specification:
                 f"not {self.clip.length} of {height}x{width}"
             )
         # Building them is cheap and says what is wrong with the space, the flows or the extractor.
-        build_space(self.space, self.clip.length, height, width, self.flows)
+        self.build_space()
         build_extractor(self.extractor)
+
+    @property
+    def unit(self) -> Unit:
+        """In what distances are measured."""
+        return unit_of(self.space)
+
+    def build_space(self) -> Space:
+        """The perturbations in question. Raises SpecificationError."""
+        return build_space(self.space, self.clip.length, *self.clip.size, self.flows)
+
+    def extract_flow(self) -> Tensor | None:
+        """P(v), (l-1, 2, h, w), pixels; None where the perturbations change no flow."""
+        if not isinstance(self.build_space(), FlowSpace):
+            return None
+        return build_extractor(self.extractor).extract(self.clip.frames)

@@ -19,7 +19,6 @@ from verification.engine import (
     read_clip,
     verify,
 )
-from verification.engine.flow import build_extractor
 from verification.jobs.files import result_file
 from verification.jobs.lease import OWNER, Lease
 from verification.jobs.recorder import Recorder, StopReason
@@ -106,8 +105,7 @@ def _specification(verification: Verification) -> Specification:
 
 def _recorder(verification: Verification, specification: Specification, lease: Lease) -> Recorder:
     frames = specification.clip.frames
-    flow = build_extractor(specification.extractor).extract(frames)
-    return Recorder(verification, lease, frames, flow)
+    return Recorder(verification, lease, frames, specification.extract_flow())
 
 
 def _verify(verification: Verification, specification: Specification, recorder: Recorder) -> Result:

@@ -54,10 +54,10 @@ class Schedule:
 class Recorder(Observer):
     """The engine's observer for one claimed verification. All calls come from the thread of the engine.
 
-    `flow`: P(v), (l-1, 2, h, w), pixels, drawn beside the adversarial flows.
+    `flow`: P(v), (l-1, 2, h, w), pixels, drawn beside the adversarial flows; None where no flow is changed.
     """
 
-    def __init__(self, verification: Verification, lease: Lease, frames: Tensor, flow: Tensor) -> None:
+    def __init__(self, verification: Verification, lease: Lease, frames: Tensor, flow: Tensor | None) -> None:
         self.reason: StopReason | None = None
         self._verification = verification
         self._lease = lease
@@ -136,12 +136,13 @@ class Recorder(Observer):
         if example is None:
             return
         began = time.monotonic()
+        realisation = example.realisation
         revision = artifacts.record_adversarial(
             self._verification,
             label=example.label,
             confidence=example.confidence,
-            realisation_rms=example.realisation.rms,
-            realisation_median=example.realisation.median,
+            realisation_rms=None if realisation is None else realisation.rms,
+            realisation_median=None if realisation is None else realisation.median,
             files=as_artifacts(adversarial_files(self._flow, example)),
         )
         publish.publish_adversarial(self._verification.pk, example.label, example.confidence, revision)

@@ -9,7 +9,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,359 +17,582 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_tokens', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=100)),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="api_tokens",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('owner', 'Owner'), ('member', 'Member')], default='member', max_length=10)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("owner", "Owner"), ("member", "Member")], default="member", max_length=10
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['created_at', 'pk'],
+                "ordering": ["created_at", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='Team',
+            name="Team",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('slug', models.SlugField(max_length=120, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('members', models.ManyToManyField(related_name='teams', through='verification.Membership', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=100)),
+                ("slug", models.SlugField(max_length=120, unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "members",
+                    models.ManyToManyField(
+                        related_name="teams", through="verification.Membership", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name', 'created_at'],
+                "ordering": ["name", "created_at"],
             },
         ),
         migrations.AddField(
-            model_name='membership',
-            name='team',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='verification.team'),
+            model_name="membership",
+            name="team",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="verification.team"
+            ),
         ),
         migrations.CreateModel(
-            name='Invitation',
+            name="Invitation",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('token', models.CharField(default=verification.models.links.random_token, editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('accepted_count', models.PositiveIntegerField(default=0)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='invitations', to='verification.team')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "token",
+                    models.CharField(
+                        default=verification.models.links.random_token, editable=False, max_length=64, unique=True
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("accepted_count", models.PositiveIntegerField(default=0)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="invitations", to="verification.team"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
-                'abstract': False,
+                "ordering": ["-created_at"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Classifier',
+            name="Classifier",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('file', models.FileField(max_length=255, upload_to=verification.models.files.classifier_path)),
-                ('sha256', models.CharField(max_length=64)),
-                ('bytes', models.PositiveBigIntegerField()),
-                ('architecture', models.CharField(max_length=100)),
-                ('labels', models.JSONField()),
-                ('frames', models.PositiveIntegerField()),
-                ('height', models.PositiveIntegerField()),
-                ('width', models.PositiveIntegerField()),
-                ('channels', models.CharField(max_length=3)),
-                ('sampling', models.CharField(max_length=20)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='classifiers', to='verification.team')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=200)),
+                ("file", models.FileField(max_length=255, upload_to=verification.models.files.classifier_path)),
+                ("sha256", models.CharField(max_length=64)),
+                ("bytes", models.PositiveBigIntegerField()),
+                ("architecture", models.CharField(max_length=100)),
+                ("labels", models.JSONField()),
+                ("frames", models.PositiveIntegerField()),
+                ("height", models.PositiveIntegerField()),
+                ("width", models.PositiveIntegerField()),
+                ("channels", models.CharField(max_length=3)),
+                ("sampling", models.CharField(max_length=20)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="classifiers", to="verification.team"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', 'name'],
+                "ordering": ["-created_at", "name"],
             },
         ),
         migrations.CreateModel(
-            name='Upload',
+            name="Upload",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('video', 'Video'), ('classifier', 'Classifier')], max_length=10)),
-                ('filename', models.CharField(max_length=200)),
-                ('length', models.PositiveBigIntegerField()),
-                ('offset', models.PositiveBigIntegerField(default=0)),
-                ('metadata', models.JSONField(blank=True, default=dict)),
-                ('result_id', models.UUIDField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to='verification.team')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("kind", models.CharField(choices=[("video", "Video"), ("classifier", "Classifier")], max_length=10)),
+                ("filename", models.CharField(max_length=200)),
+                ("length", models.PositiveBigIntegerField()),
+                ("offset", models.PositiveBigIntegerField(default=0)),
+                ("metadata", models.JSONField(blank=True, default=dict)),
+                ("result_id", models.UUIDField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="uploads", to="verification.team"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="uploads", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Verification',
+            name="Verification",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('frames', models.PositiveIntegerField()),
-                ('sampling', models.CharField(max_length=20)),
-                ('norm', models.CharField(choices=[('l1', 'L1'), ('l2', 'L2'), ('linf', 'L∞')], max_length=4)),
-                ('space', models.CharField(max_length=50)),
-                ('flows', models.JSONField(blank=True, null=True)),
-                ('radius', models.FloatField(blank=True, null=True)),
-                ('seconds', models.FloatField()),
-                ('seed', models.PositiveBigIntegerField(default=0)),
-                ('extractor', models.CharField(max_length=50)),
-                ('device', models.CharField(default='auto', max_length=20)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('converged', 'Converged'), ('certified', 'Certified'), ('exhausted', 'Budget spent'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], default='queued', max_length=10)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('lease_owner', models.CharField(blank=True, max_length=100)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested', models.BooleanField(default=False)),
-                ('checkpoint', models.FileField(blank=True, max_length=255, upload_to=verification.models.files.checkpoint_path)),
-                ('label', models.PositiveIntegerField(blank=True, null=True)),
-                ('confidence', models.FloatField(blank=True, null=True)),
-                ('lower', models.FloatField(default=0.0)),
-                ('lower_guarantee', models.CharField(choices=[('sound', 'Sound'), ('conditional', 'Conditional'), ('empirical', 'Empirical')], default='sound', max_length=11)),
-                ('upper', models.FloatField(blank=True, null=True)),
-                ('upper_label', models.PositiveIntegerField(blank=True, null=True)),
-                ('upper_confidence', models.FloatField(blank=True, null=True)),
-                ('realisation_rms', models.FloatField(blank=True, null=True)),
-                ('realisation_median', models.FloatField(blank=True, null=True)),
-                ('elapsed', models.FloatField(default=0.0)),
-                ('error', models.TextField(blank=True)),
-                ('versions', models.JSONField(blank=True, default=dict)),
-                ('classifier', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='verifications', to='verification.classifier')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='verifications', to='verification.team')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("frames", models.PositiveIntegerField()),
+                ("sampling", models.CharField(max_length=20)),
+                ("norm", models.CharField(choices=[("l1", "L1"), ("l2", "L2"), ("linf", "L∞")], max_length=4)),
+                ("space", models.CharField(max_length=50)),
+                ("flows", models.JSONField(blank=True, null=True)),
+                ("radius", models.FloatField(blank=True, null=True)),
+                ("seconds", models.FloatField()),
+                ("seed", models.PositiveBigIntegerField(default=0)),
+                ("extractor", models.CharField(max_length=50)),
+                ("device", models.CharField(default="auto", max_length=20)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("converged", "Converged"),
+                            ("certified", "Certified"),
+                            ("exhausted", "Budget spent"),
+                            ("cancelled", "Cancelled"),
+                            ("failed", "Failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("lease_owner", models.CharField(blank=True, max_length=100)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested", models.BooleanField(default=False)),
+                (
+                    "checkpoint",
+                    models.FileField(blank=True, max_length=255, upload_to=verification.models.files.checkpoint_path),
+                ),
+                ("label", models.PositiveIntegerField(blank=True, null=True)),
+                ("confidence", models.FloatField(blank=True, null=True)),
+                ("lower", models.FloatField(default=0.0)),
+                (
+                    "lower_guarantee",
+                    models.CharField(
+                        choices=[("sound", "Sound"), ("conditional", "Conditional"), ("empirical", "Empirical")],
+                        default="sound",
+                        max_length=11,
+                    ),
+                ),
+                ("upper", models.FloatField(blank=True, null=True)),
+                ("upper_label", models.PositiveIntegerField(blank=True, null=True)),
+                ("upper_confidence", models.FloatField(blank=True, null=True)),
+                ("realisation_rms", models.FloatField(blank=True, null=True)),
+                ("realisation_median", models.FloatField(blank=True, null=True)),
+                ("elapsed", models.FloatField(default=0.0)),
+                ("error", models.TextField(blank=True)),
+                ("versions", models.JSONField(blank=True, default=dict)),
+                (
+                    "classifier",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="verifications",
+                        to="verification.classifier",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="verifications",
+                        to="verification.team",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='ShareLink',
+            name="ShareLink",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('token', models.CharField(default=verification.models.links.random_token, editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('verification', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shares', to='verification.verification')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "token",
+                    models.CharField(
+                        default=verification.models.links.random_token, editable=False, max_length=64, unique=True
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "verification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shares",
+                        to="verification.verification",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
-                'abstract': False,
+                "ordering": ["-created_at"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('seconds', models.FloatField()),
-                ('text', models.CharField(max_length=500)),
-                ('verification', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='verification.verification')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("seconds", models.FloatField()),
+                ("text", models.CharField(max_length=500)),
+                (
+                    "verification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="verification.verification",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Bound',
+            name="Bound",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('seconds', models.FloatField()),
-                ('lower', models.FloatField()),
-                ('upper', models.FloatField(null=True)),
-                ('source', models.CharField(max_length=20)),
-                ('verification', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bounds', to='verification.verification')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("seconds", models.FloatField()),
+                ("lower", models.FloatField()),
+                ("upper", models.FloatField(null=True)),
+                ("source", models.CharField(max_length=20)),
+                (
+                    "verification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="bounds",
+                        to="verification.verification",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('frame', 'Original frame'), ('flow-magnitude', 'Original flow, magnitude'), ('flow-direction', 'Original flow, direction'), ('perturbed-magnitude', 'Perturbed flow, magnitude'), ('perturbed-direction', 'Perturbed flow, direction'), ('difference-magnitude', 'Difference, magnitude'), ('difference-direction', 'Difference, direction'), ('perturbed-frame', 'Perturbed frame'), ('adversarial-flows', 'Adversarial flows'), ('adversarial-clip', 'Adversarial clip'), ('result', 'Result')], max_length=30)),
-                ('flow', models.PositiveIntegerField(blank=True, null=True)),
-                ('name', models.CharField(max_length=100)),
-                ('file', models.FileField(max_length=255, upload_to=verification.models.files.artifact_path)),
-                ('content_type', models.CharField(max_length=100)),
-                ('bytes', models.PositiveBigIntegerField()),
-                ('revision', models.PositiveIntegerField(default=1)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('verification', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='verification.verification')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("frame", "Original frame"),
+                            ("flow-magnitude", "Original flow, magnitude"),
+                            ("flow-direction", "Original flow, direction"),
+                            ("perturbed-magnitude", "Perturbed flow, magnitude"),
+                            ("perturbed-direction", "Perturbed flow, direction"),
+                            ("difference-magnitude", "Difference, magnitude"),
+                            ("difference-direction", "Difference, direction"),
+                            ("perturbed-frame", "Perturbed frame"),
+                            ("adversarial-flows", "Adversarial flows"),
+                            ("adversarial-clip", "Adversarial clip"),
+                            ("result", "Result"),
+                        ],
+                        max_length=30,
+                    ),
+                ),
+                ("flow", models.PositiveIntegerField(blank=True, null=True)),
+                ("name", models.CharField(max_length=100)),
+                ("file", models.FileField(max_length=255, upload_to=verification.models.files.artifact_path)),
+                ("content_type", models.CharField(max_length=100)),
+                ("bytes", models.PositiveBigIntegerField()),
+                ("revision", models.PositiveIntegerField(default=1)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "verification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="artifacts",
+                        to="verification.verification",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['kind', 'flow'],
+                "ordering": ["kind", "flow"],
             },
         ),
         migrations.CreateModel(
-            name='Video',
+            name="Video",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('file', models.FileField(max_length=255, upload_to=verification.models.files.video_path)),
-                ('sha256', models.CharField(max_length=64)),
-                ('bytes', models.PositiveBigIntegerField()),
-                ('frames', models.PositiveIntegerField()),
-                ('fps', models.FloatField()),
-                ('height', models.PositiveIntegerField()),
-                ('width', models.PositiveIntegerField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='videos', to='verification.team')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=200)),
+                ("file", models.FileField(max_length=255, upload_to=verification.models.files.video_path)),
+                ("sha256", models.CharField(max_length=64)),
+                ("bytes", models.PositiveBigIntegerField()),
+                ("frames", models.PositiveIntegerField()),
+                ("fps", models.FloatField()),
+                ("height", models.PositiveIntegerField()),
+                ("width", models.PositiveIntegerField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="videos", to="verification.team"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', 'name'],
+                "ordering": ["-created_at", "name"],
             },
         ),
         migrations.AddField(
-            model_name='verification',
-            name='video',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='verifications', to='verification.video'),
+            model_name="verification",
+            name="video",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="verifications", to="verification.video"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('team', 'user'), name='membership_once'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(fields=("team", "user"), name="membership_once"),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['owner', 'member'])), name='membership_role_known'),
+            model_name="membership",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["owner", "member"])), name="membership_role_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='classifier',
-            constraint=models.UniqueConstraint(fields=('team', 'sha256'), name='classifier_once_a_team'),
+            model_name="classifier",
+            constraint=models.UniqueConstraint(fields=("team", "sha256"), name="classifier_once_a_team"),
         ),
         migrations.AddConstraint(
-            model_name='classifier',
-            constraint=models.CheckConstraint(condition=models.Q(('frames__gte', 2)), name='classifier_sees_a_flow'),
+            model_name="classifier",
+            constraint=models.CheckConstraint(condition=models.Q(("frames__gte", 2)), name="classifier_sees_a_flow"),
         ),
         migrations.AddConstraint(
-            model_name='classifier',
-            constraint=models.CheckConstraint(condition=models.Q(('channels__in', ['rgb', 'bgr'])), name='classifier_channels_known'),
+            model_name="classifier",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("channels__in", ["rgb", "bgr"])), name="classifier_channels_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('length__gt', 0)), name='upload_not_empty'),
+            model_name="upload",
+            constraint=models.CheckConstraint(condition=models.Q(("length__gt", 0)), name="upload_not_empty"),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('offset__lte', models.F('length'))), name='upload_not_too_long'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("offset__lte", models.F("length"))), name="upload_not_too_long"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['video', 'classifier'])), name='upload_kind_known'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["video", "classifier"])), name="upload_kind_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='event',
-            constraint=models.UniqueConstraint(fields=('verification', 'number'), name='event_number_once'),
+            model_name="event",
+            constraint=models.UniqueConstraint(fields=("verification", "number"), name="event_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='event',
-            constraint=models.CheckConstraint(condition=models.Q(('seconds__gte', 0)), name='event_seconds_not_negative'),
+            model_name="event",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("seconds__gte", 0)), name="event_seconds_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bound',
-            constraint=models.UniqueConstraint(fields=('verification', 'number'), name='bound_number_once'),
+            model_name="bound",
+            constraint=models.UniqueConstraint(fields=("verification", "number"), name="bound_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='bound',
-            constraint=models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='bound_counts_from_one'),
+            model_name="bound",
+            constraint=models.CheckConstraint(condition=models.Q(("number__gte", 1)), name="bound_counts_from_one"),
         ),
         migrations.AddConstraint(
-            model_name='bound',
-            constraint=models.CheckConstraint(condition=models.Q(('seconds__gte', 0)), name='bound_seconds_not_negative'),
+            model_name="bound",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("seconds__gte", 0)), name="bound_seconds_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bound',
-            constraint=models.CheckConstraint(condition=models.Q(('lower__gte', 0)), name='bound_lower_not_negative'),
+            model_name="bound",
+            constraint=models.CheckConstraint(condition=models.Q(("lower__gte", 0)), name="bound_lower_not_negative"),
         ),
         migrations.AddConstraint(
-            model_name='bound',
-            constraint=models.CheckConstraint(condition=models.Q(('upper__isnull', True), ('upper__gte', models.F('lower')), _connector='OR'), name='bound_lower_le_upper'),
+            model_name="bound",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("upper__isnull", True), ("upper__gte", models.F("lower")), _connector="OR"),
+                name="bound_lower_le_upper",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='artifact',
-            constraint=models.UniqueConstraint(fields=('verification', 'kind', 'flow'), name='artifact_once_a_flow'),
+            model_name="artifact",
+            constraint=models.UniqueConstraint(fields=("verification", "kind", "flow"), name="artifact_once_a_flow"),
         ),
         migrations.AddConstraint(
-            model_name='artifact',
-            constraint=models.UniqueConstraint(condition=models.Q(('flow__isnull', True)), fields=('verification', 'kind'), name='artifact_once'),
+            model_name="artifact",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("flow__isnull", True)), fields=("verification", "kind"), name="artifact_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='artifact',
-            constraint=models.CheckConstraint(condition=models.Q(('flow__isnull', True), ('flow__gte', 1), _connector='OR'), name='artifact_flow_from_one'),
+            model_name="artifact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("flow__isnull", True), ("flow__gte", 1), _connector="OR"),
+                name="artifact_flow_from_one",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='video',
-            constraint=models.UniqueConstraint(fields=('team', 'sha256'), name='video_once_a_team'),
+            model_name="video",
+            constraint=models.UniqueConstraint(fields=("team", "sha256"), name="video_once_a_team"),
         ),
         migrations.AddConstraint(
-            model_name='video',
-            constraint=models.CheckConstraint(condition=models.Q(('frames__gte', 2)), name='video_has_a_flow'),
+            model_name="video",
+            constraint=models.CheckConstraint(condition=models.Q(("frames__gte", 2)), name="video_has_a_flow"),
         ),
         migrations.AddConstraint(
-            model_name='video',
-            constraint=models.CheckConstraint(condition=models.Q(('height__gt', 0), ('width__gt', 0)), name='video_has_a_size'),
+            model_name="video",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("height__gt", 0), ("width__gt", 0)), name="video_has_a_size"
+            ),
         ),
         migrations.AddIndex(
-            model_name='verification',
-            index=models.Index(fields=['team', '-created_at'], name='verification_newest'),
+            model_name="verification",
+            index=models.Index(fields=["team", "-created_at"], name="verification_newest"),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('frames__gte', 2)), name='verification_has_a_flow'),
+            model_name="verification",
+            constraint=models.CheckConstraint(condition=models.Q(("frames__gte", 2)), name="verification_has_a_flow"),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('seconds__gt', 0)), name='verification_seconds_positive'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("seconds__gt", 0)), name="verification_seconds_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('radius__isnull', True), ('radius__gt', 0), _connector='OR'), name='verification_radius_positive'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("radius__isnull", True), ("radius__gt", 0), _connector="OR"),
+                name="verification_radius_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('lower__gte', 0)), name='verification_lower_not_negative'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("lower__gte", 0)), name="verification_lower_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('upper__isnull', True), ('upper__gte', models.F('lower')), _connector='OR'), name='verification_lower_le_upper'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("upper__isnull", True), ("upper__gte", models.F("lower")), _connector="OR"),
+                name="verification_lower_le_upper",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('elapsed__gte', 0)), name='verification_elapsed_not_negative'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("elapsed__gte", 0)), name="verification_elapsed_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('norm__in', ['l1', 'l2', 'linf'])), name='verification_norm_known'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("norm__in", ["l1", "l2", "linf"])), name="verification_norm_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['queued', 'running', 'converged', 'certified', 'exhausted', 'cancelled', 'failed'])), name='verification_status_known'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["queued", "running", "converged", "certified", "exhausted", "cancelled", "failed"])
+                ),
+                name="verification_status_known",
+            ),
         ),
     ]

@@ -24,6 +24,7 @@ class Artifact(TeamOwned):
         DIFFERENCE_MAGNITUDE = "difference-magnitude", "Difference, magnitude"
         DIFFERENCE_DIRECTION = "difference-direction", "Difference, direction"
         PERTURBED_FRAME = "perturbed-frame", "Perturbed frame"
+        FRAME_DIFFERENCE = "frame-difference", "Difference of the frame"
         ADVERSARIAL_FLOWS = "adversarial-flows", "Adversarial flows"
         ADVERSARIAL_CLIP = "adversarial-clip", "Adversarial clip"
         RESULT = "result", "Result"

@@ -59,7 +59,7 @@ class Verification(TeamOwned):
     norm = models.CharField(max_length=4, choices=Norm.choices)
     space = models.CharField(max_length=50)
     flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
-    radius = models.FloatField(null=True, blank=True)  #: pixels; null: no limit
+    radius = models.FloatField(null=True, blank=True)  #: in the unit of the space; null: no limit
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)
     extractor = models.CharField(max_length=50)

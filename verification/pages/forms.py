@@ -18,6 +18,7 @@ _NORM_HELP = {
 _SPACE_HELP = {
     "dense": "Every pixel of every chosen flow may change on its own: the strongest statement.",
     "translation": "Each chosen flow moves as a whole: two numbers a flow. A weaker statement with larger radii.",
+    "pixels": "The frames themselves may change, not their flow. To compare with verifiers of pixel perturbations.",
 }
 _SPACES = [(name, name.title()) for name in SPACES]
 _INTEGER_WIDGET = {"inputmode": "numeric"}
@@ -84,13 +85,14 @@ class VerificationForm(forms.Form):
         required=False,
         initial="all",
         max_length=1000,
-        help_text="Which flows may change: all, or a list such as 1,3-5. Flow 1 lies between frames 1 and 2.",
+        help_text="Which flows may change: all, or a list such as 1,3-5. Flow 1 lies between frames 1 and 2. "
+        "In the space Pixels no flow is changed: leave it at all.",
     )
     radius = forms.FloatField(
         required=False,
-        label="Radius, px",
         widget=forms.NumberInput({"placeholder": "No limit", "step": "any"}),
-        help_text="Ask only about changes up to this size; certified when all of them are safe.",
+        help_text="Ask only about changes up to this size, in pixels of flow (in the space Pixels: in pixel values from 0 "
+        "to 1); certified when all of them are safe.",
     )
     seconds = forms.FloatField(
         initial=60,

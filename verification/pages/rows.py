@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from verification.engine import rounded
+from verification.engine.perturbation import Unit, unit_of
 from verification.models import Verification
 
 
 @dataclass(frozen=True)
 class VerificationRow:
-    """One line of the dashboard; empty texts where there is nothing to say yet."""
+    """One line of the dashboard, bounds with their unit; empty texts where there is nothing to say yet."""
 
     verification: Verification
+    long: bool  #: the bounds are texts that may take two lines
     lower: str
     upper: str
     no_upper: str  #: why there is no upper bound
@@ -31,12 +33,13 @@ def queue_positions() -> dict[object, int]:
 
 
 def _row(verification: Verification, position: int | None) -> VerificationRow:
-    lower, upper = verification.lower, verification.upper
+    lower, upper, unit = verification.lower, verification.upper, unit_of(verification.space)
     ratio = upper / lower if upper is not None and lower > 0 else None
     return VerificationRow(
         verification=verification,
-        lower=rounded.lower_bound(lower) if lower > 0 else "",
-        upper="" if upper is None else rounded.upper_bound(upper),
+        long=unit is Unit.VALUE,
+        lower=unit.proven(lower) if lower > 0 else "",
+        upper="" if upper is None else unit.found(upper),
         no_upper=_no_upper(verification),
         ratio="" if ratio is None else rounded.upper_bound(ratio),
         waiting="" if position is None else _waiting(position),

@@ -17,7 +17,7 @@ from verification.api.serializers import (
     EventSerializer,
     verification_payload,
 )
-from verification.engine.rounded import plain
+from verification.engine.perturbation import Unit, unit_of
 from verification.models import Classifier, Team, Verification, Video
 from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.forms import VerificationForm
@@ -65,10 +65,12 @@ def live(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
     found = Verification.objects.for_user(request.user).select_related("video", "classifier")
     verification = get_object_or_404(found, pk=pk)
     positions = queue_positions() if verification.status == Verification.Status.QUEUED else {}
+    unit = unit_of(verification.space)
     context = {
         "verification": verification,
+        "changes_flow": unit is Unit.FLOW,
         "row": rows([verification], positions)[0],
-        "radius": None if verification.radius is None else plain(verification.radius),
+        "radius": None if verification.radius is None else unit.plain(verification.radius),
         "props": json.dumps(_live_props(verification, positions.get(verification.pk))),
     }
     return render(request, "pages/verification.html", context)

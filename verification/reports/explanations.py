@@ -30,25 +30,22 @@ class Realisation:
 def explanations(facts: Facts) -> list[Explanation]:
     """What is manipulated, how it reaches the frames, how its size is measured, what the bounds are worth."""
     return [
-        Explanation("What is manipulated", _space(facts)),
+        Explanation("What is manipulated" if facts.changes_flow else "What is changed", _space(facts)),
         Explanation(
             "How it reaches the frames",
-            "A change of flow t moves the content of frame t + 1 and of every later frame: displacements add "
-            "up along the clip. Frames are resampled bilinearly and repeat their edges; values are not "
-            f"rounded to 8 bits. The statements are about the clip as the classifier sees it, {facts.frames} "
+            f"{_imposition(facts)} The statements are about the clip as the classifier sees it, {facts.frames} "
             f"frames of {facts.height} × {facts.width} pixels (sampling “{facts.sampling}”), not about the "
             "video file at its full size.",
         ),
         Explanation(
             "How its size is measured",
-            f"The {terms.size_name(facts)} is {terms.size_definition(facts)} of all components of all "
-            "vectors that are added, over all flows together, in pixels of that clip.",
+            f"The {terms.size_name(facts)} is {terms.size_definition(facts)} of {_measured(facts)}",
         ),
         Explanation(
             "What the bounds are worth",
-            "A sound lower bound is a mathematical proof for every real-valued manipulation up to that size, "
+            f"A sound lower bound is a mathematical proof for every real-valued {terms.noun(facts)} up to that size, "
             "with a margin for floating-point rounding. The upper bound is empirical: one concrete "
-            "manipulation, evaluated again in double precision. The exact safe radius lies between them.",
+            f"{terms.noun(facts)}, evaluated again in double precision. The exact safe radius lies between them.",
         ),
     ]
 
@@ -75,7 +72,34 @@ def realisation(facts: Facts) -> Realisation | None:
     return Realisation(text, large)
 
 
+def _imposition(facts: Facts) -> str:
+    if not facts.changes_flow:
+        return (
+            "Values that would fall below 0 or rise above 1 are clipped, and only what remains of the change counts. "
+            "Values are not rounded to 8 bits."
+        )
+    return (
+        "A change of flow t moves the content of frame t + 1 and of every later frame: displacements add "
+        "up along the clip. Frames are resampled bilinearly and repeat their edges; values are not "
+        "rounded to 8 bits."
+    )
+
+
+def _measured(facts: Facts) -> str:
+    if not facts.changes_flow:
+        return (
+            "the changes of all values of that clip together, three colours a pixel. Values run from 0 to 1; a grey level, "
+            "as files of 8 bits have 256 of them, is 1/255."
+        )
+    return "all components of all vectors that are added, over all flows together, in pixels of that clip."
+
+
 def _space(facts: Facts) -> str:
+    if not facts.changes_flow:
+        return (
+            "Any number may be added to any colour value of any pixel, in every frame. No flow is imposed: this is for "
+            "comparison with other verifiers, which bound changes of pixels."
+        )
     count = facts.frames - 1
     extent = (
         f"The clip has {count} {'flow' if count == 1 else 'flows'} between its consecutive frames, each of "

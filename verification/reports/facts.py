@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from verification.engine.perturbation import Unit, unit_of
+
 #: States in which a verification will not move any more.
 FINISHED = frozenset({"converged", "certified", "exhausted", "cancelled", "failed"})
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One verification as it stands. Distances in pixels of the clip; `flows` count from 1, None is all.
+    """One verification as it stands. Distances in `unit`; `flows` count from 1, None is all.
 
     `lower_guarantee` is the worth of `lower`: "sound" is a proof, anything else is not. The realisation
     errors are ratios to the size of the manipulation, None until an adversarial example is found.
@@ -36,6 +38,14 @@ class Facts:
     realisation_rms: float | None = None
     realisation_median: float | None = None
     error: str = ""
+
+    @property
+    def unit(self) -> Unit:
+        return unit_of(self.space)
+
+    @property
+    def changes_flow(self) -> bool:
+        return self.unit is Unit.FLOW
 
     @property
     def finished(self) -> bool:

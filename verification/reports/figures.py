@@ -7,7 +7,7 @@ from verification.models import Artifact
 
 #: Rows of one pair: what is shown, and the artifact kinds of original, perturbed and difference.
 ROWS = (
-    ("Frame", ("frame", "perturbed-frame", None)),
+    ("Frame", ("frame", "perturbed-frame", "frame-difference")),
     ("Magnitude", ("flow-magnitude", "perturbed-magnitude", "difference-magnitude")),
     ("Direction", ("flow-direction", "perturbed-direction", "difference-direction")),
 )
@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Frame `flow` and the flow from it to the next frame; the last frame has none."""
+    """Frame `flow` and the flow from it to the next frame, if flows are shown; the last frame has none."""
 
     flow: int
     title: str
@@ -56,8 +56,8 @@ class Download:
     bytes: int
 
 
-def pairs(artifacts: Iterable[Artifact], frames: int, address: AddressOf) -> list[Pair]:
-    """One entry for each of the `frames` frames that has at least one picture."""
+def pairs(artifacts: Iterable[Artifact], frames: int, address: AddressOf, flows: bool = True) -> list[Pair]:
+    """One entry for each of the `frames` frames that has at least one picture; named after its flow if there are `flows`."""
     found = {(artifact.kind, artifact.flow): artifact for artifact in artifacts}
 
     def row(title: str, kinds: tuple[str | None, ...], flow: int) -> Row:
@@ -75,11 +75,17 @@ def pairs(artifacts: Iterable[Artifact], frames: int, address: AddressOf) -> lis
         rows = [row(title, kinds, flow) for title, kinds in ROWS]
         shown = tuple(row for row in rows if any(row.pictures))
         if shown:
-            last = flow == frames
-            title = f"Frame {flow}" if last else f"Flow {flow}"
-            note = "the last frame" if last else f"between frames {flow} and {flow + 1}"
-            result.append(Pair(flow, title, note, shown))
+            result.append(Pair(flow, *_title(flow, frames, flows), shown))
     return result
+
+
+def _title(flow: int, frames: int, flows: bool) -> tuple[str, str]:
+    """The title of an entry and a note on it."""
+    if not flows:
+        return f"Frame {flow}", ""
+    if flow == frames:
+        return f"Frame {flow}", "the last frame"
+    return f"Flow {flow}", f"between frames {flow} and {flow + 1}"
 
 
 def downloads(artifacts: Iterable[Artifact], address: AddressOf) -> list[Download]:

@@ -12,7 +12,7 @@ TABLE_ROWS = 12
 
 @dataclass(frozen=True)
 class Point:
-    """One recorded step. `seconds` of running time; bounds in pixels; `source` says which of them moved."""
+    """One recorded step. `seconds` of running time; bounds in the unit of the space; `source` says which of them moved."""
 
     number: int
     seconds: float

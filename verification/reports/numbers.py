@@ -12,7 +12,7 @@ def percent(share: float) -> str:
 
 def keep_together(text: str) -> str:
     """`text` with no line break between a number and its unit."""
-    return re.sub(r"(?<=\d) (?=(?:px|s|min|h)\b|%)", "\u00a0", text)
+    return re.sub(r"(?<=\d) (?=(?:px|s|min|h|grey)\b|%)", "\u00a0", text)
 
 
 def duration(seconds: float) -> str:

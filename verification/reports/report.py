@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from verification.engine import rounded
+from verification.engine.perturbation import Unit
 from verification.models import Artifact, Verification
 from verification.reports import explanations, figures, history, numbers, terms, wording
 from verification.reports.explanations import Explanation, Realisation
@@ -80,12 +81,12 @@ def build(verification: Verification, share: str | None = None) -> Report:
         upper_guarantee=Verification.Guarantee.EMPIRICAL.value,
         realisation=explanations.realisation(facts),
         explanations=explanations.explanations(facts),
-        chart=json.dumps({"points": history.chart(points)}),
-        table=[_row(point) for point in shown],
+        chart=json.dumps({"points": history.chart(points), "unit": facts.unit.value}),
+        table=[_row(point, facts.unit) for point in shown],
         table_caption=_caption(len(shown), len(points)),
-        pairs=figures.pairs(artifacts, facts.frames, address),
+        pairs=figures.pairs(artifacts, facts.frames, address, facts.changes_flow),
         downloads=figures.downloads(artifacts, address),
-        reproducibility=_reproducibility(verification),
+        reproducibility=_reproducibility(verification, facts),
         command=command(verification),
     )
 
@@ -133,12 +134,12 @@ def command(verification: Verification) -> str:
     return shlex.join(words)
 
 
-def _row(point: Point) -> TableRow:
+def _row(point: Point, unit: Unit) -> TableRow:
     known = point.upper is not None and point.lower > 0
     return TableRow(
         time=numbers.duration(point.seconds),
-        lower=rounded.lower_bound(point.lower),
-        upper="–" if point.upper is None else rounded.upper_bound(point.upper),
+        lower=unit.proven_number(point.lower),
+        upper="–" if point.upper is None else unit.found_number(point.upper),
         ratio=rounded.upper_bound(point.upper / point.lower) if known and point.upper is not None else "–",
     )
 
@@ -148,10 +149,10 @@ def _caption(shown: int, recorded: int) -> str:
     return f"{selection} Lower bounds are rounded down, upper bounds up."
 
 
-def _reproducibility(verification: Verification) -> list[NamedFact]:
+def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact]:
     video, classifier = verification.video, verification.classifier
     flows = "all" if verification.flows is None else ", ".join(map(str, verification.flows))
-    radius = "no limit" if verification.radius is None else f"{rounded.plain(verification.radius)} px"
+    radius = "no limit" if verification.radius is None else facts.unit.plain(verification.radius)
     size = f"{verification.frames} frames of {classifier.height} × {classifier.width}"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(verification.versions.items()))
     found = [
@@ -160,7 +161,11 @@ def _reproducibility(verification: Verification) -> list[NamedFact]:
         NamedFact("Classifier", f"{classifier.name} ({classifier.architecture})"),
         NamedFact("SHA-256 of the classifier", classifier.sha256, code=True),
         NamedFact("Clip", f"{size}, sampling {verification.sampling}, channels {classifier.channels}"),
-        NamedFact("Flow", f"{verification.extractor}, flows that may change: {flows}"),
+        *(
+            [NamedFact("Flow", f"{verification.extractor}, flows that may change: {flows}")]
+            if facts.changes_flow
+            else []
+        ),
         NamedFact("Space and norm", f"{verification.space}, {terms.NORM_NAMES[verification.norm]}"),
         NamedFact("Radius", radius),
         NamedFact("Budget", numbers.duration(verification.seconds)),

@@ -30,8 +30,20 @@ def flows(facts: Facts) -> str:
     return f"flows {', '.join(first)} and {last}"
 
 
+def noun(facts: Facts) -> str:
+    """What is done to the clip: a `manipulation` of flow, a `change` of pixels."""
+    return "manipulation" if facts.changes_flow else "change"
+
+
+def one(facts: Facts) -> str:
+    """`A manipulation`, at the beginning of a sentence."""
+    return f"A {noun(facts)}"
+
+
 def manipulation(facts: Facts) -> str:
     """The kind of manipulation that the bounds are about."""
+    if not facts.changes_flow:
+        return "change of pixel values"
     if facts.space == "dense":
         return f"manipulation of {flows(facts)}"
     if facts.space == "translation":

@@ -12,12 +12,12 @@ from verification.reports.facts import Facts
 def headline(facts: Facts) -> str:
     """The outcome in one line."""
     if facts.lower > 0 and facts.lower_guarantee == "sound":
-        proven = f"Proven safe up to {rounded.lower_bound(facts.lower)} px in {terms.NORM_NAMES[facts.norm]}"
+        proven = f"Proven safe up to {facts.unit.proven(facts.lower)} in {terms.NORM_NAMES[facts.norm]}"
     else:
         proven = "No radius proven" if facts.finished else "No radius proven yet"
     if facts.upper is None:
         return proven
-    return f"{proven}; the class changes at {rounded.upper_bound(facts.upper)} px"
+    return f"{proven}; the class changes at {facts.unit.found(facts.upper)}"
 
 
 def summary(facts: Facts) -> str:
@@ -43,10 +43,10 @@ def _lower(facts: Facts) -> str:
     if facts.lower <= 0:
         if not facts.finished:
             return "No radius is proven yet."
-        return "No radius was proven safe; this does not mean that a small manipulation changes the class."
+        return f"No radius was proven safe; this does not mean that a small {terms.noun(facts)} changes the class."
     claim = (
         f"very {terms.manipulation(facts)} whose {terms.size_name(facts)} is at most "
-        f"{rounded.lower_bound(facts.lower)} px leaves the class at “{facts.label}”."
+        f"{facts.unit.proven(facts.lower)} leaves the class at “{facts.label}”."
     )
     if facts.lower_guarantee != "sound":
         return (
@@ -55,7 +55,7 @@ def _lower(facts: Facts) -> str:
         )
     proof = f"E{claim} This is a proof for all of them, not only for those that were tried."
     if facts.status == "certified" and facts.radius is not None:
-        proof += f" The whole radius asked for, {_radius(facts.radius)}, holds no adversarial example."
+        proof += f" The whole radius asked for, {facts.unit.plain(facts.radius)}, holds no adversarial example."
     return proof
 
 
@@ -63,21 +63,20 @@ def _upper(facts: Facts) -> str:
     if facts.upper is not None:
         to = "" if facts.upper_label is None else f" to “{facts.upper_label}”"
         to += _confidence(facts.upper_confidence)
-        size = rounded.upper_bound(facts.upper)
-        return f"A manipulation of size {size} px changes the class{to}; it is a concrete example."
+        return f"{terms.one(facts)} of size {facts.unit.found(facts.upper)} changes the class{to}; it is a concrete example."
     if facts.status == "certified":
         return ""
     if not facts.finished:
-        return "No manipulation that changes the class has been found so far."
-    within = "" if facts.radius is None else f" within the radius of {_radius(facts.radius)}"
-    return f"The search found no manipulation{within} that changes the class; that alone proves nothing."
+        return f"No {terms.noun(facts)} that changes the class has been found so far."
+    within = "" if facts.radius is None else f" within the radius of {facts.unit.plain(facts.radius)}"
+    return f"The search found no {terms.noun(facts)}{within} that changes the class; that alone proves nothing."
 
 
 def _unknown(facts: Facts) -> str:
     if facts.upper is None:
         if facts.lower <= 0:
             return ""
-        return f"Beyond {rounded.lower_bound(facts.lower)} px nothing is known."
+        return f"Beyond {facts.unit.proven(facts.lower)} nothing is known."
     if facts.ratio is None:
         return "Below that size nothing is known."
     if facts.ratio <= 1:
@@ -87,10 +86,6 @@ def _unknown(facts: Facts) -> str:
 
 def _confidence(confidence: float | None) -> str:
     return "" if confidence is None else f" (confidence {numbers.percent(confidence)})"
-
-
-def _radius(radius: float) -> str:
-    return f"{rounded.plain(radius)} px"
 
 
 def _ending(facts: Facts) -> str:

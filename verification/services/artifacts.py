@@ -36,8 +36,8 @@ def record_adversarial(
     *,
     label: int,
     confidence: float,
-    realisation_rms: float,
-    realisation_median: float,
+    realisation_rms: float | None,
+    realisation_median: float | None,
     files: Iterable[ArtifactFile],
 ) -> int:
     """A better adversarial example with its pictures. The upper bound itself comes through `record_bound`."""
@@ -50,7 +50,7 @@ def record_adversarial(
     return _replace(verification, files, facts)
 
 
-def _replace(verification: Verification, files: Iterable[ArtifactFile], facts: dict[str, float]) -> int:
+def _replace(verification: Verification, files: Iterable[ArtifactFile], facts: dict[str, float | None]) -> int:
     require_held(verification)
     # Only the holder of the lease adds revisions, so this one stays free.
     newest = Artifact.objects.filter(verification=verification).aggregate(number=Max("revision"))["number"]

@@ -4,8 +4,8 @@ import time
 from typing import TextIO
 
 from verification.engine import BoundPoint, Observer, Result, Specification, Status
-from verification.engine.perturbation import Norm
-from verification.engine.rounded import lower_bound, plain, upper_bound
+from verification.engine.perturbation import Norm, Unit
+from verification.engine.rounded import upper_bound
 
 _REFRESH_SECONDS = 0.2
 _CLEAR = "\r\x1b[K"
@@ -13,10 +13,10 @@ _NORMS = {Norm.L1: "L1", Norm.L2: "L2", Norm.LINF: "L-infinity"}
 
 
 class TerminalObserver(Observer):
-    """Shows progress on `stream` if that is a terminal, nothing otherwise. `stop` ends the run soon."""
+    """Shows progress on `stream` if that is a terminal, nothing otherwise. `unit`: of the bounds. `stop` ends the run soon."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, unit: Unit) -> None:
+        self._stream, self._unit = stream, unit
         self._visible = stream.isatty()
         self._point: BoundPoint | None = None
         self._began = self._drawn = time.monotonic()
@@ -50,28 +50,28 @@ class TerminalObserver(Observer):
             return
         self._drawn = time.monotonic()
         elapsed = f"{self._drawn - self._began:6.1f} s"
-        self._stream.write(_CLEAR + "  ".join([elapsed, *_figures(self._point.lower, self._point.upper)]))
+        self._stream.write(_CLEAR + "  ".join([elapsed, *_figures(self._unit, self._point.lower, self._point.upper)]))
         self._stream.flush()
 
 
-def _figures(lower: float, upper: float | None) -> list[str]:
+def _figures(unit: Unit, lower: float, upper: float | None) -> list[str]:
     ratio = f"ratio {upper_bound(upper / lower)}" if upper is not None and lower > 0 else "ratio -"
-    found = "upper -" if upper is None else f"upper {upper_bound(upper)} px"
-    return [f"lower {lower_bound(lower)} px", found, ratio]
+    found = "upper -" if upper is None else f"upper {unit.found(upper)}"
+    return [f"lower {unit.proven(lower)}", found, ratio]
 
 
 def summary(specification: Specification, result: Result) -> str:
     """A few lines for people: the class, what is proven, what was found, and why the run ended."""
-    name = specification.classifier.labels[result.label]
+    name, unit = specification.classifier.labels[result.label], specification.unit
     lines = [
         f"{specification.clip.name} is classified as {name} ({result.confidence:.1%}).",
-        f"Distance: the {_NORMS[specification.norm]} norm, in pixels, of the change of "
+        f"Distance: the {_NORMS[specification.norm]} norm, in {unit.definition}, of the change of "
         f"{_what_may_change(specification)} (space {specification.space}).",
         _proven(specification, result),
         _found(specification, result),
     ]
     if result.upper is not None:
-        figures = f"between {lower_bound(result.lower)} and {upper_bound(result.upper)} px"
+        figures = f"between {unit.proven(result.lower)} and {unit.found(result.upper)}"
         ratio = f", a ratio of {upper_bound(result.upper / result.lower)}" if result.lower > 0 else ""
         lines.append(f"The maximum safe radius lies {figures}{ratio}.")
     return "\n".join([*lines, f"{_ENDS[result.status]} after {result.seconds:.1f} s."])
@@ -86,6 +86,8 @@ _ENDS = {
 
 
 def _what_may_change(specification: Specification) -> str:
+    if specification.unit is Unit.VALUE:
+        return "the clip's pixels"
     if specification.flows is None:
         return "the clip's optical flow"
     numbers = ", ".join(map(str, specification.flows))
@@ -96,18 +98,18 @@ def _proven(specification: Specification, result: Result) -> str:
     if result.lower <= 0:
         return "Nothing is proven yet: the lower bound is 0. A longer run may help."
     if result.status is Status.CERTIFIED:
-        return f"Proven: there is no adversarial example within {lower_bound(result.lower)} px."
-    return f"Proven: no change of less than {lower_bound(result.lower)} px alters the class."
+        return f"Proven: there is no adversarial example within {specification.unit.proven(result.lower)}."
+    return f"Proven: no change of less than {specification.unit.proven(result.lower)} alters the class."
 
 
 def _found(specification: Specification, result: Result) -> str:
     example = result.adversarial
     if example is None:
-        within = "" if specification.radius is None else f" within {plain(specification.radius)} px"
+        within = "" if specification.radius is None else f" within {specification.unit.plain(specification.radius)}"
         return f"Found: no adversarial example{within}."
     rounding = "also" if example.survives_rounding else "but not"
     return (
-        f"Found: a change of {upper_bound(example.distances[specification.norm])} px makes it "
+        f"Found: a change of {specification.unit.found(example.distances[specification.norm])} makes it "
         f"{specification.classifier.labels[example.label]} ({example.confidence:.1%}), {rounding} after the frames are "
         "rounded to 8 bits."
     )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from verification.engine.clip import build_sampling
 from verification.engine.errors import EngineError
 from verification.engine.flow import EXTRACTORS
-from verification.engine.perturbation import Norm, build_space
+from verification.engine.perturbation import Norm, Unit, build_space, unit_of
 from verification.live.publish import publish_status
 from verification.models import Bound, Classifier, Verification, Video
 from verification.services.classifiers import load_stored
@@ -45,8 +45,8 @@ def create_verification(
 ) -> Verification:
     """Queue the question; frames and sampling default to the classifier's own.
 
-    `flows` count from 1, None means all; `radius` in pixels, None means no limit. Raises Invalid, with the
-    field that is wrong, or NotAllowed; nothing is saved then.
+    `flows` count from 1, None means all; `radius` in the unit of the space, None means no limit. Raises Invalid, with
+    the field that is wrong, or NotAllowed; nothing is saved then.
     """
     require_member(user, video.team)
     if classifier.team_id != video.team_id:
@@ -62,7 +62,7 @@ def create_verification(
         norm=_one_of("norm", norm, [str(known) for known in Norm]),
         space=space,
         flows=None if flows is None else sorted(set(flows)),
-        radius=_checked_radius(radius),
+        radius=_checked_radius(radius, unit_of(space)),
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),
         extractor=_one_of("extractor", extractor, EXTRACTORS),
@@ -171,9 +171,11 @@ def _one_of(field: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
-def _checked_radius(radius: float | None) -> float | None:
+def _checked_radius(radius: float | None, unit: Unit) -> float | None:
     if radius is not None and not (math.isfinite(radius) and radius > 0):
-        raise Invalid(f"The radius must be above zero, not {radius:g}: it is a distance in pixels.", "radius")
+        raise Invalid(
+            f"The radius must be above zero, not {radius:g}: it is a distance in {unit.definition}.", "radius"
+        )
     return radius
 
 

@@ -47,6 +47,17 @@ export function slots(
   ];
 }
 
+/** The pictures of one frame where the frames themselves are changed. */
+export function frameSlots(urls: ReadonlyMap<string, string>, frame: number, over: boolean): Slot[] {
+  const url = (kind: string): string | null => urls.get(key(kind, frame)) ?? null;
+  const later = over ? "no adversarial example" : "after the first adversarial example";
+  return [
+    { title: `Frame ${frame}`, url: url("frame"), absent: over ? "was not drawn" : "not drawn yet" },
+    { title: "Perturbed frame", url: url("perturbed-frame"), absent: later },
+    { title: "Difference", url: url("frame-difference"), absent: later },
+  ];
+}
+
 /** Whether an adversarial example has been drawn. */
 export function hasExample(urls: ReadonlyMap<string, string>): boolean {
   for (const place of urls.keys()) {

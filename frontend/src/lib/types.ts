@@ -1,3 +1,5 @@
+import type { Unit } from "./units";
+
 /** What the server says, as REST answers and WebSocket messages carry it. */
 
 export type Status = "queued" | "running" | "converged" | "certified" | "exhausted" | "cancelled" | "failed";
@@ -36,6 +38,7 @@ export interface Verification {
   frames: number;
   norm: string;
   space: string;
+  distance_unit: Unit;
   flows: number[] | null;
   radius: number | null;
   seconds: number;

@@ -1,5 +1,6 @@
-import { durationText, lowerText, normText, percentText, ratioText, upperText } from "./numbers";
+import { durationText, normText, percentText, ratioText } from "./numbers";
 import type { Guarantee, Status, Verification } from "./types";
+import { foundText, provenText } from "./units";
 
 /** What the live page says in words. Nothing here may claim more than the numbers do. */
 
@@ -45,12 +46,13 @@ export function noUpperWords(verification: Verification): string {
 /** The chart in one sentence, for those who do not see it. */
 export function chartSummary(verification: Verification, elapsed: number): string {
   const norm = normText(verification.norm);
+  const unit = verification.distance_unit;
   const proven =
     verification.lower > 0
-      ? `proven up to a radius of ${lowerText(verification.lower)} px in ${norm}`
+      ? `proven up to a radius of ${provenText(verification.lower, unit)} in ${norm}`
       : "no radius proven so far";
   const found =
-    verification.upper === null ? noUpperWords(verification) : `class changed at ${upperText(verification.upper)} px`;
+    verification.upper === null ? noUpperWords(verification) : `class changed at ${foundText(verification.upper, unit)}`;
   const ratio = ratioText(verification.lower, verification.upper);
   const apart = ratio ? `, a factor of ${ratio} apart` : "";
   return `Bounds after ${durationText(elapsed)}: ${proven}; ${found}${apart}.`;

@@ -1,4 +1,4 @@
-"""Derivatives of the warp: gradients with respect to pixels as gradients with respect to the flow (docs/bounds.md, section 7).
+"""Derivatives of the warp: gradients with respect to pixels as gradients with respect to the flow (docs/bounds.md, section 8).
 
 A Lipschitz constant compares any two clips of a ball, not one with its centre: here count all partial derivatives of the
 interpolant within reach, not the secant slopes that begin at the pixel itself.

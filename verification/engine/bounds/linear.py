@@ -5,15 +5,26 @@ a relaxation depends on are bounded again by pulling each of their neurons back 
 the better of both is kept. In the end the margins are pulled back the same way.
 """
 
+import copy
+import math
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
-from verification.engine.network.operations.base import Site
+from verification.engine.network.operations.base import Pulled, Site
+from verification.engine.network.operations.convolution import Convolution
+from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.pooled_convolution import PooledConvolution
 from verification.engine.relaxation import Form, Interval
+
+#: Where more of a value's elements than this want linear bounds, all get them: channels then share their windows.
+_MOST = 0.5
+#: As many functionals of one place on average make it worth while to batch them place by place.
+_SHARED = 8
 
 
 def _never() -> None:
@@ -25,22 +36,86 @@ class LinearBounds:
 
     `graph` must have been cast to that arithmetic. `check` is called between pieces of work and may raise `Stopped`.
     `memory` bounds the elements of one batch of functionals at the clip; more are bounded in several batches.
+    `effort` bounds the elements of all functionals together: where it is spent, from the clip on, the rest is left to
+    interval arithmetic, and `complete` is False.
     """
 
-    def __init__(self, graph: Graph, region: Region, check: Callable[[], None] = _never, memory: int = 1 << 21) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        region: Region,
+        check: Callable[[], None] = _never,
+        memory: int = 1 << 21,
+        effort: int | None = None,
+    ) -> None:
         self.graph, self.region, self.rounding = graph, region, region.rounding
-        self.check, self.memory = check, memory
+        self.check, self.memory, self.effort = check, memory, effort
+        self.spent, self.complete = 0, True
         self.boxes: list[Interval] = [region.interval()]
         self.sites: list[Site] = []
-        needed = _needed(graph)
+        self._readers = _readers(graph)
+        self._pooled = _pooled(graph)
+        wanted = _wanted(graph)
         for number, node in enumerate(graph.nodes, start=1):
             inputs = tuple(self.boxes[i] for i in node.inputs)
             shapes = tuple(graph.shape_of(i) for i in node.inputs)
             self.sites.append(Site(shapes, inputs, self.rounding))
             box = node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
+            self._inquire(number, box)
             self.boxes.append(box)
-            if needed[number]:
-                self.boxes[number] = box.intersect(self._neurons(number))
+            if wanted[number] and not node.operation.exact_interval:
+                self.boxes[number] = self._refined(number, box, wanted)
+
+    def _inquire(self, number: int, box: Interval) -> None:
+        """Answer what the operation of value `number` asks about its input."""
+        operation, site = self.graph.nodes[number - 1].operation, self.sites[number - 1]
+        inquiry = operation.inquire(site, self._idle(number, box))
+        form = next(inquiry, None)
+        while form is not None:
+            try:
+                form = inquiry.send(self._in_batches(self.graph.nodes[number - 1].inputs[0], form))
+            except StopIteration:
+                form = None
+
+    def _idle(self, number: int, box: Interval) -> Tensor:
+        """The elements of a value on which nothing depends."""
+        readers = self._readers[number]
+        idle = torch.full(box.lower.shape, bool(readers), device=self._device)
+        for reader in readers:
+            idle &= self.graph.nodes[reader - 1].operation.ignored(box)
+        return idle
+
+    def _refined(self, number: int, box: Interval, wanted: list[bool]) -> Interval:
+        """`box` with linear bounds of those elements whose readers gain from them."""
+        undecided = torch.zeros(box.lower.shape, dtype=torch.bool, device=self._device)
+        for reader in self._readers[number]:
+            operation = self.graph.nodes[reader - 1].operation
+            if operation.relaxes:
+                undecided |= operation.undecided(box)
+            elif wanted[reader] and operation.exact_interval:
+                undecided[...] = True
+        count = int(undecided.sum())
+        if count == 0:
+            return box
+        if count > _MOST * undecided.numel():
+            return box.intersect(self._neurons(number))
+        # Ordered by place, channels last: neurons of one place share what they are pulled through.
+        channel = self.graph.nodes[number - 1].operation.channel_axis(self.graph.shape_of(number))
+        at = undecided.movedim(channel, -1).nonzero().cpu()
+        at = torch.cat([at[:, :channel], at[:, -1:], at[:, channel:-1]], 1)
+        form = Form.units(self.graph.shape_of(number), at, self.rounding.dtype, self._device)
+        bounds = self._in_batches(number, form.with_negative())
+        place = tuple(at.to(self._device).T)
+        part = Interval(box.lower[place], box.upper[place]).intersect(Interval(bounds[:, 0], -bounds[:, 1]))
+        lower, upper = box.lower.clone(), box.upper.clone()
+        lower[place], upper[place] = part.lower, part.upper
+        return Interval(lower, upper)
+
+    def within(self, region: Region) -> Self:
+        """The same relaxations over a part of the region: sound, and cheap, because nothing is bounded again."""
+        inner = copy.copy(self)
+        inner.region = region
+        return inner
 
     def margins(self, label: int) -> Tensor:
         """(C - 1,): lower bounds of `N(v, label) - N(v, c)` for every other class c, in the order of the classes."""
@@ -74,14 +149,22 @@ class LinearBounds:
         return Interval(lower, upper)
 
     def _in_batches(self, number: int, form: Form) -> Tensor:
-        """`lower` for many functionals, with no more of them at a time than `memory` allows; (P, K)."""
+        """`lower` for many functionals, no more of them at a time than `memory` allows; (P, K).
+
+        Minus infinity, which is always true, where they would cost more than is left of `effort`.
+        """
         count = form.coefficients.shape[1]
-        cost = self._cost(number, form)
+        left = math.inf if self.effort is None else self.effort - self.spent
+        cost = self._cost(number, form) if left > 0 else 0
+        self.spent += cost * count * form.positions
+        if left <= 0 or cost * count * form.positions > left:
+            self.complete = False
+            return form.coefficients.new_full((form.positions, count), -torch.inf)
         positions = max(1, self.memory // (cost * count))
         channels = max(1, min(count, self.memory // cost))
         batches = []
-        for start in range(0, form.positions, positions):
-            rows = form.rows(start, start + positions)
+        for start, stop in _spans(form, positions):
+            rows = form.rows(start, stop)
             parts = [self.lower(number, rows.like(part)) for part in rows.coefficients.split(channels, 1)]
             batches.append(torch.cat(parts, 1))
         return torch.cat(batches)
@@ -108,11 +191,10 @@ class LinearBounds:
             if arrived is None:
                 continue
             self.check()
-            node = self.graph.nodes[current - 1]
-            pulled = node.operation.backward(arrived, self.sites[current - 1])
+            pulled, values = self._step(current, arrived)
             if pulled.constant is not None:
                 constant, size, added = constant + pulled.constant, size + pulled.constant.abs(), added + 1
-            for value, part in zip(node.inputs, pulled.forms, strict=True):
+            for value, part in zip(values, pulled.forms, strict=True):
                 if part is None:
                     continue
                 seen(part.coefficients[0, 0].numel())
@@ -123,6 +205,17 @@ class LinearBounds:
                 pending[value] = part
         return pending.get(0), constant - self.rounding.gamma(added) * size - self.rounding.underflow
 
+    def _step(self, number: int, form: Form) -> tuple[Pulled, tuple[int, ...]]:
+        """Functionals of one value in terms of others, and which these are."""
+        node = self.graph.nodes[number - 1]
+        pooled = self._pooled.get(number)
+        if pooled is None or not pooled.fits(form):
+            return node.operation.backward(form, self.sites[number - 1]), node.inputs
+        (source,) = node.inputs
+        return pooled.backward(form, self.sites[number - 1], self.sites[source - 1]), self.graph.nodes[
+            source - 1
+        ].inputs
+
     def _sum_margin(self, value: int, form: Form) -> Tensor | float:
         """What rounding may have lost when two functionals of the same value were added up."""
         if not self.rounding.rigorous:
@@ -131,14 +224,51 @@ class LinearBounds:
         return self.rounding.gamma(1) * form.like(form.coefficients.abs()).contract(form.values(size)[:, 0])
 
 
-def _needed(graph: Graph) -> list[bool]:
-    """Which values deserve linear bounds: those that reach a relaxation through nothing but exact interval rules."""
-    needed = [False] * (len(graph.nodes) + 1)
+def _spans(form: Form, positions: int) -> list[tuple[int, int]]:
+    """Batches of at most so many positions; where many follow each other that differ in the channel alone, none across places.
+
+    Windows of one batch then share their place once the channels are summed over, which makes them much cheaper.
+    """
+    places = form.offsets.clone()
+    places[:, min(1, places.shape[1] - 1)] = 0
+    ends = [*((places.diff(dim=0) != 0).any(1).nonzero()[:, 0] + 1).tolist(), form.positions]
+    if len(ends) * _SHARED > form.positions:
+        ends = [form.positions]
+    spans, start = [], 0
+    for end in ends:
+        while start < end:
+            spans.append((start, min(start + positions, end)))
+            start = spans[-1][1]
+    return spans
+
+
+def _readers(graph: Graph) -> list[list[int]]:
+    """For every value the numbers of the nodes that read it."""
+    readers: list[list[int]] = [[] for _ in range(len(graph.nodes) + 1)]
+    for number, node in enumerate(graph.nodes, start=1):
+        for value in node.inputs:
+            readers[value].append(number)
+    return readers
+
+
+def _pooled(graph: Graph) -> dict[int, PooledConvolution]:
+    """The max-poolings, by the number of their value, that can be pulled back together with the convolution before them."""
+    found = {}
+    for number, node in enumerate(graph.nodes, start=1):
+        before = graph.nodes[node.inputs[0] - 1].operation if node.inputs and node.inputs[0] else None
+        if isinstance(node.operation, MaxPool) and isinstance(before, Convolution):
+            pooled = PooledConvolution.build(node.operation, before)
+            if pooled is not None:
+                found[number] = pooled
+    return found
+
+
+def _wanted(graph: Graph) -> list[bool]:
+    """Which values reach a relaxation through nothing but exact interval rules: tight intervals of them pay."""
     wanted = [False] * (len(graph.nodes) + 1)
     for number in range(len(graph.nodes), 0, -1):
         node = graph.nodes[number - 1]
-        needed[number] = wanted[number] and not node.operation.exact_interval
         passes_on = wanted[number] and node.operation.exact_interval and not node.operation.relaxes
         for value in node.inputs:
             wanted[value] = wanted[value] or node.operation.relaxes or passes_on
-    return needed
+    return wanted

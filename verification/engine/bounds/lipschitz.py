@@ -12,10 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
 from verification.engine.bounds.tangent import rate_boxes
-from verification.engine.bounds.warp import FlowBall
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Elementwise
 from verification.engine.network.operations.max_pool import MaxPool
@@ -155,6 +155,6 @@ def _distance(problem: Problem, radius: float, margins: Tensor, check: Callable[
 
 def _bounds(problem: Problem, radius: float, check: Callable[[], None]) -> LinearBounds:
     rounding = Rounding(rigorous=True)
-    region = FlowBall(problem.frames, problem.space, problem.norm, radius, rounding)
+    region = ball_around(problem.frames, problem.space, problem.norm, radius, rounding)
     with torch.no_grad():
         return LinearBounds(problem.graph_in(rounding.dtype), region, check)

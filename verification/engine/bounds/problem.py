@@ -9,7 +9,7 @@ from torch import Tensor
 
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
-from verification.engine.perturbation import Norm, Space, build_space, impose
+from verification.engine.perturbation import Norm, Space
 
 if TYPE_CHECKING:
     from verification.engine.specification import Specification
@@ -32,8 +32,7 @@ class Problem:
         Raises ClassifierError, UnsupportedOperationError or SpecificationError.
         """
         clip, device = specification.clip, torch.device(specification.device)
-        height, width = clip.size
-        space = build_space(specification.space, clip.length, height, width, specification.flows)
+        space = specification.build_space()
         graph = export_graph(specification.classifier.module, (1, *clip.frames.shape))
         graph = graph.cast(torch.float64, device)
         frames = clip.frames.to(device)
@@ -56,5 +55,22 @@ class Problem:
         return self.graph_in(clip.dtype)(clip.unsqueeze(0))[0]
 
     def logits(self, a: Tensor) -> Tensor:
-        """(C,): the logits of the clip with the perturbation `delta = B a` imposed, in the dtype of `a`; differentiable."""
-        return self.logits_of(impose(self.frames.to(a.dtype), self.space.lift(a)))
+        """(C,): the logits of the clip perturbed by `a`, in the dtype of `a`; differentiable."""
+        return self.logits_of(self.perturbed(a))
+
+    def perturbed(self, a: Tensor) -> Tensor:
+        """(l, 3, h, w): the clip with the perturbation `delta = B a`, in the dtype of `a`; differentiable."""
+        return self.space.perturbed(self.frames.to(a.dtype), self.space.lift(a))
+
+    def shortest(self, a: Tensor) -> Tensor:
+        """Coordinates of least norm that make the same clip as `a`."""
+        return self.space.shortest(self.frames, a)
+
+    def norm_of(self, a: Tensor) -> float:
+        """The distance of the perturbation by `a` in the norm of the question."""
+        return float(self.space.norm(a, self.norm))
+
+    @cached_property
+    def farthest(self) -> float:
+        """No perturbed clip is farther away than this."""
+        return self.space.farthest(self.frames, self.norm)

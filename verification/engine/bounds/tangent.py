@@ -3,7 +3,7 @@
 Along the way from one clip of the region to another every value x has a rate of change u. Affine operations treat rates as
 they treat values, without their constants; elementwise functions multiply them by one of their derivatives on the box of x.
 That is a graph again, whose largest output is the Lipschitz constant; its linear bounds keep signs that a box of gradients
-forgets at every layer (docs/bounds.md, section 7).
+forgets at every layer (docs/bounds.md, section 8).
 """
 
 from dataclasses import fields, replace
@@ -45,17 +45,28 @@ def _tangent(operation: Operation, site: Site) -> Operation | None:
     if isinstance(operation, Elementwise):
         return Varied(operation.derivatives(site.rounding, *site.boxes))
     if isinstance(operation, MaxPool):
-        return Mixed(operation, operation.possible(site.boxes[0]))
+        return Mixed(operation, operation.contenders(site))
     return operation.linear_part()
 
 
 def rates_of(region: Region) -> Region:
     """The rates of the pixels on the way from one clip of the region to another, of a distance of 1 each unit of time."""
     if isinstance(region, PixelBall):
-        return replace(region, clip=torch.zeros_like(region.clip), radius=1.0)
+        return PixelRates(torch.zeros_like(region.clip), 1.0, region.norm, region.rounding)
     if isinstance(region, FlowBall):
         return FlowRates(**{f.name: getattr(region, f.name) for f in fields(region)})
     raise TypeError(f"no rates are known for a {type(region).__name__}")
+
+
+class PixelRates(PixelBall):
+    """All rates u with `||u||_p <= 1`: those of values in [0, 1] have either sign, and no limits of their own."""
+
+    def interval(self) -> Interval:
+        ones = torch.ones_like(self.clip, dtype=self.rounding.dtype)
+        return Interval(-ones, ones)
+
+    def minimum(self, form: Form) -> Tensor:
+        return self._over_ball(form)
 
 
 class FlowRates(FlowBall):

@@ -21,9 +21,10 @@ from verification.engine.bounds.budget import shared_fall, shared_slope
 from verification.engine.bounds.derivative import flow_gradient
 from verification.engine.bounds.lattice import knots, shifted
 from verification.engine.bounds.region import Region
-from verification.engine.perturbation import Norm, Space
+from verification.engine.perturbation import FlowSpace, Norm
 from verification.engine.relaxation import Form, Interval, Rounding
 
+_NEAR = 0.25  # pixels; within it slopes hardly depend on the reach
 _FAR = 6.0  # pixels; further reach uses the coarser but cheaper extremes of all slopes within it
 
 
@@ -48,7 +49,7 @@ class FlowBall(Region):
     """
 
     frames: Tensor
-    space: Space
+    space: FlowSpace
     norm: Norm
     radius: float
     rounding: Rounding
@@ -76,7 +77,8 @@ class FlowBall(Region):
 
     @property
     def _budgets(self) -> list[float]:
-        shares = self.space.zones(self.norm) if self.radius > 0 else ()
+        # Where nothing moves far all zones have nearly the same slopes.
+        shares = self.space.zones(self.norm) if max(self._reach) > _NEAR else ()
         return [*(share * self.radius for share in shares), self.radius]
 
     def _slopes(self, budget: float) -> Tensor:
@@ -95,13 +97,14 @@ class FlowBall(Region):
         return torch.stack(parts, 1).unsqueeze(1)
 
     def interval(self) -> Interval:
-        """The least and greatest lattice value within reach bounds a bilinear interpolant."""
-        frames = self.frames.to(self.rounding.dtype)
+        """The least and greatest lattice value within reach bounds a bilinear interpolant; so do the slopes, near the pixel."""
         lower, upper = [], []
-        for frame, reach in zip(frames, self._reach, strict=True):
+        for frame, reach in zip(self._frames[0, 0], self._reach, strict=True):
             n = math.ceil(reach)
-            upper.append(_windowed_maximum(frame, n))
-            lower.append(-_windowed_maximum(-frame, n))
+            fall, rise = _change(frame, reach)
+            margin = self.rounding.gamma(4) * (1 + fall + rise)
+            upper.append(torch.minimum(_windowed_maximum(frame, n), frame + rise + margin))
+            lower.append(torch.maximum(-_windowed_maximum(-frame, n), frame - fall - margin))
         return Interval(torch.stack(lower).unsqueeze(0), torch.stack(upper).unsqueeze(0))
 
     def minimum(self, form: Form) -> Tensor:
@@ -220,6 +223,16 @@ def _sided_slopes(frame: Tensor, reach: float) -> list[Tensor]:
     y = _side_extremes(frame, reach, axis=-2, across=reach)
     margin = 1e-14 if frame.dtype == torch.float64 else 0.0
     return [slope + margin * (-1 if i % 2 == 0 else 1) for i, slope in enumerate([*x, *y])]
+
+
+def _change(frame: Tensor, reach: float) -> tuple[Tensor, Tensor]:
+    """By how much every pixel can fall and rise: along each axis at most the reach times the steepest slope that way."""
+    fall, rise = torch.zeros_like(frame), torch.zeros_like(frame)
+    slopes = _sided_slopes(frame, reach)
+    for least_ahead, greatest_ahead, least_back, greatest_back in (slopes[:4], slopes[4:]):
+        fall = fall + torch.maximum(greatest_ahead, -least_back).clamp(min=0)
+        rise = rise + torch.maximum(-least_ahead, greatest_back).clamp(min=0)
+    return fall * reach, rise * reach
 
 
 def _side_extremes(frame: Tensor, reach: float, axis: int, across: float) -> list[Tensor]:

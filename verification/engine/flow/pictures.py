@@ -1,4 +1,4 @@
-"""Pictures of flow for people: pure functions from (h, w, 2) pixels to (h, w, 3) uint8 RGB."""
+"""Pictures of flows, frames and their changes for people: pure functions to (h, w, 3) uint8 RGB."""
 
 import cv2
 import numpy as np
@@ -39,6 +39,11 @@ def direction_picture(field: Field, scale: float) -> Picture:
 def frame_picture(frame: Field) -> Picture:
     """A frame (3, h, w) in [0, 1], rounded to 8 bits."""
     return np.round(np.clip(frame.transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
+
+
+def change_picture(change: Field, scale: float) -> Picture:
+    """The change of a frame (3, h, w), pixel values: middle grey is unchanged, a change by `scale` reaches black or white."""
+    return frame_picture(0.5 + np.clip(change / scale, -1, 1) / 2)
 
 
 def encode_png(picture: Picture) -> bytes:

@@ -1,42 +1,108 @@
 """The root certificate: the largest ball in which one linear bound proves the class (engine contract, section 8).
 
-The radius is doubled until a proof fails and then found by bisection on a logarithmic scale. Where failure is as likely as
-success the float32 evaluation goes first; a radius counts only once the float64 evaluation with its outward margin has
-proven it (section 14).
+The radius grows until a proof fails and is then found by bisection on a logarithmic scale. A radius counts only once the
+float64 evaluation with its outward margin has proven it (section 14). A ball that is too large is not tried in vain: its
+relaxations hold in every smaller ball.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
-from verification.engine.bounds.warp import FlowBall
-from verification.engine.perturbation import impose
+from verification.engine.bounds.region import Region
 from verification.engine.relaxation import Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
+#: Elements of all functionals of one evaluation (`LinearBounds.effort`): intervals alone for a first proof, then more.
+_EFFORTS = (0, 1 << 27, 1 << 30, None)
+_NEAR = 4.0  # more effort is spent once the failed radius is no more than this above the proven one
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
+_DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
+_AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
 _START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
 _RIVALS = 5  # classes that the first-order estimate looks at
-_SMALLEST = 1e-9  # pixels; below it the search gives up and the bound stays zero
+_SMALLEST = 1e-9  # in the unit of the space; below it the search gives up and the bound stays zero
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What linear bounds of one ball show.
+
+    `proven`: the largest radius, at most that of the ball, for which all margins are positive; 0 if none was found.
+    `kept`: the least lower bound of a margin over the whole ball, as a share of that margin at the clip.
+    `complete`: no effort was spared, so that a failure is final.
+    """
+
+    proven: float
+    kept: float
+    complete: bool
+
+
+def attempt(
+    problem: Problem,
+    radius: float,
+    rigorous: bool,
+    check: Callable[[], None],
+    effort: int | None = None,
+    least: float = 0.0,
+) -> Attempt:
+    """Bound the margins over the ball of `radius` and, if they are not all positive, over smaller ones above `least`.
+
+    With `rigorous` the answer is a proof for all real-valued perturbations, in float64 with rounding accounted for;
+    without, it is float32's opinion. Relaxations of a ball hold in every smaller ball: those are cheap, if not as tight as with
+    relaxations of their own. `effort`: see `LinearBounds`.
+    """
+    rounding = Rounding(rigorous)
+
+    def ball(size: float) -> Region:
+        return ball_around(problem.frames, problem.space, problem.norm, size, rounding)
+
+    with torch.no_grad():
+        bounds = LinearBounds(problem.graph_in(rounding.dtype), ball(radius), check, effort=effort)
+        margins = bounds.margins(problem.label)
+        kept = float((margins / _clip_margins(problem).to(margins)).nan_to_num(nan=-math.inf).min())
+        if not all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes):
+            return Attempt(0.0, -math.inf, bounds.complete)
+
+        def positive(size: float) -> bool:
+            return _all_positive(bounds.within(ball(size)).margins(problem.label))
+
+        proven = radius if _all_positive(margins) else _largest_within(positive, max(least, radius / _DEEP), radius)
+    return Attempt(proven, kept, bounds.complete)
 
 
 def prove(problem: Problem, radius: float, rigorous: bool, check: Callable[[], None]) -> bool:
-    """Whether linear bounds show that every `delta` with `||delta|| <= radius` keeps the class.
+    """Whether linear bounds show that every `delta` with `||delta|| <= radius` keeps the class (see `attempt`)."""
+    return attempt(problem, radius, rigorous, check, least=radius).proven == radius
 
-    With `rigorous` the answer True is a proof for all real-valued perturbations, in float64 with rounding accounted for;
-    without, it is float32's opinion.
-    """
-    rounding = Rounding(rigorous)
-    region = FlowBall(problem.frames, problem.space, problem.norm, radius, rounding)
-    with torch.no_grad():
-        bounds = LinearBounds(problem.graph_in(rounding.dtype), region, check)
-        margins = bounds.margins(problem.label)
-    tame = all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes)
-    return tame and bool(torch.isfinite(margins).all()) and bool((margins > 0).all())
+
+def _all_positive(margins: Tensor) -> bool:
+    return bool(torch.isfinite(margins).all()) and bool((margins > 0).all())
+
+
+def _clip_margins(problem: Problem) -> Tensor:
+    """(C - 1,): the margins of the clip itself, in the order of the classes, kept off zero."""
+    logits = problem.logits_of(problem.frames.double())
+    margins = logits[problem.label] - logits
+    return torch.cat([margins[: problem.label], margins[problem.label + 1 :]]).clamp(min=1e-12)
+
+
+def _largest_within(positive: Callable[[float], bool], least: float, failed: float) -> float:
+    """Nearly the largest size between `least` and `failed` that is positive; 0 if `least` is not."""
+    if least >= failed or not positive(least):
+        return 0.0
+    low, high = least, failed
+    for _ in range(_HALVINGS):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if positive(middle) else (low, middle)
+    return low
 
 
 def first_order_radius(problem: Problem) -> float:
@@ -45,78 +111,106 @@ def first_order_radius(problem: Problem) -> float:
     Neither a lower nor an upper bound, but of the right order. Infinite where no margin changes.
     """
     space = problem.space
-    delta = torch.zeros(
-        (space.length - 1, 2, space.height, space.width), dtype=torch.float64, device=problem.frames.device
-    )
-    delta.requires_grad_()
-    logits = problem.logits_of(impose(problem.frames.double(), delta))
-    chosen = space.chosen.to(delta.device)[None]
+    delta = torch.zeros(space.delta_shape, dtype=torch.float64, device=problem.frames.device, requires_grad=True)
+    logits = problem.logits_of(space.perturbed(problem.frames.double(), delta))
     estimate = math.inf
     for rival in logits.argsort(descending=True)[: _RIVALS + 1].tolist():
         if rival == problem.label:
             continue
         margin = logits[problem.label] - logits[rival]
         (gradient,) = torch.autograd.grad(margin, delta, retain_graph=True)
-        slope = float(space.support(gradient[None], torch.zeros_like(gradient)[None], chosen, problem.norm))
+        slope = space.steepness(gradient, problem.norm)
         estimate = min(estimate, margin.item() / slope if slope > 0 else math.inf)
     return estimate
 
 
 class RootSearch:
-    """Anytime search for the root certificate. `lower` is always proven; `step` does one evaluation or two.
+    """Anytime search for the root certificate. `lower` is always proven; `step` bounds one ball.
 
-    `limit`: no radius above it is of interest (None: any).
+    `limit`: no radius above it is of interest (None: any). `float32_first`: whether float32 goes first where failure is as likely
+    as success; it pays where float64 is many times slower, as on most GPUs.
+
+    A deep network's intermediate bounds take minutes, and far too large a ball makes them the dearest. So the search starts with
+    little effort and spends more, level by level, once the radius has come near to what a level can prove.
     """
 
-    def __init__(self, problem: Problem, limit: float | None) -> None:
+    def __init__(self, problem: Problem, limit: float | None, float32_first: bool | None = None) -> None:
         self.problem, self.limit = problem, limit
+        self.float32_first = problem.frames.is_cuda if float32_first is None else float32_first
         self.lower = 0.0
         self.failed = math.inf  #: the least radius that could not be proven
+        self.level = 0  #: of `_EFFORTS`
+        self.final = False  #: whether that radius failed although no effort was spared
+        self.kept = 0.0  #: of the margins, in the last proof
         self.finished = False
 
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
-        """Try one radius. Returns it if it is proven, and then it is larger than every one before; otherwise None.
+        """Try one radius. Returns what is proven if it is larger than every radius before; otherwise None.
 
         `upper`: the distance of the best adversarial example, above which nothing can be proven.
         """
-        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf)
+        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf, self.problem.farthest)
         self.finished = self._settled(ceiling)
         if self.finished:
             return None
-        radius = self._next(ceiling)
-        doubtful = not math.isinf(self.failed)
-        proven = (not doubtful or prove(self.problem, radius, rigorous=False, check=check)) and prove(
-            self.problem, radius, rigorous=True, check=check
-        )
-        if proven:
-            self.lower = radius
-        else:
-            self.failed = radius
+        radius, before = self._next(ceiling), self.lower
+        result = None
+        if self.float32_first and math.isfinite(self.failed):
+            result = self._attempt(radius, rigorous=False, check=check)
+        if result is None or result.proven > before:
+            radius = radius if result is None else result.proven
+            result = self._attempt(radius, rigorous=True, check=check)
+        self._learn(radius, result)
         self.finished = self._settled(ceiling)
-        return radius if proven else None
+        return self.lower if self.lower > before else None
+
+    def _attempt(self, radius: float, rigorous: bool, check: Callable[[], None]) -> Attempt:
+        return attempt(self.problem, radius, rigorous, check, _EFFORTS[self.level], self.lower * _FINE)
+
+    def _learn(self, radius: float, result: Attempt) -> None:
+        self.lower = max(self.lower, result.proven)
+        if result.proven >= radius:
+            self.kept = result.kept
+            if radius >= self.failed:  # more effort has proven what less could not
+                self.failed = math.inf
+        else:
+            self.failed, self.final = radius, result.complete
+        near = self.failed <= max(self.lower * _NEAR, _SMALLEST)
+        if (near and not self.final) or (self.level == 0 and self.lower > 0):
+            self.level += 1
+            if self.level == 1:
+                self.failed = math.inf  # what intervals alone cannot prove says little
 
     def _settled(self, ceiling: float) -> bool:
-        """Nothing is left to try: the bracket is closed, the ceiling reached, or even the smallest radius failed."""
-        return self.failed <= max(self.lower * _FINE, _SMALLEST) or self.lower >= ceiling
+        """Nothing is left to try: the bracket is closed for good, the ceiling reached, or even the smallest radius failed."""
+        closed = self.final and self.failed <= max(self.lower * _FINE, _SMALLEST)
+        return closed or self.lower >= ceiling
 
     def _next(self, ceiling: float) -> float:
-        """The radius to try: grow or shrink until there is a bracket, then its geometric mean."""
+        """The radius to try: grow or shrink until there is a bracket, then its geometric mean, or its end with more effort."""
         if math.isinf(self.failed):
-            return min(self.lower * 2 or self._first(ceiling), ceiling)
+            growth = min(max(_AIM / max(1 - self.kept, 1e-6), _SLOW), _FAST)
+            return min(max(self.lower * growth, self._first(ceiling)), ceiling)
         high = min(self.failed, ceiling)
-        return math.sqrt(self.lower * high) if self.lower else high / 8
+        if not self.lower:
+            return high / 8
+        retried = not self.final and self.failed <= self.lower * _NEAR
+        return high if retried else math.sqrt(self.lower * high)
 
     def _first(self, ceiling: float) -> float:
+        if self.lower and self.level != 1:
+            return 0.0
         guess = min(first_order_radius(self.problem), ceiling)
         return max(guess / _START, _SMALLEST) if math.isfinite(guess) else 1.0
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs; JSON-able (infinity as None)."""
         failed = None if math.isinf(self.failed) else self.failed
-        return {"lower": self.lower, "failed": failed, "finished": self.finished}
+        names = ("lower", "level", "final", "kept", "finished")
+        return {name: getattr(self, name) for name in names} | {"failed": failed}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self.lower = float(state["lower"])
+        self.lower, self.kept = float(state["lower"]), float(state["kept"])
         self.failed = math.inf if state["failed"] is None else float(state["failed"])
-        self.finished = bool(state["finished"])
+        self.level, self.final, self.finished = int(state["level"]), bool(state["final"]), bool(state["finished"])

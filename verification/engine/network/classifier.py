@@ -100,8 +100,7 @@ class Prepared(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         if self.flip:
-            # Slices and a concatenation, because torch.flip has no bound rule.
-            clips = torch.cat([clips[:, :, 2:3], clips[:, :, 1:2], clips[:, :, 0:1]], dim=2)
+            clips = clips.flip(2)
         if self.normalise:
             clips = (clips - self.mean) / self.deviation
         logits: Tensor = self.network(clips)

@@ -1,7 +1,20 @@
-"""Perturbations of the optical flow: norms, manipulation spaces, and their imposition on the frames."""
+"""Perturbations of the optical flow, or of the frames: norms, manipulation spaces, and their imposition on the frames."""
 
 from verification.engine.perturbation.imposition import displacements, impose, warp
 from verification.engine.perturbation.norms import Norm
-from verification.engine.perturbation.spaces import SPACES, Space, build_space
+from verification.engine.perturbation.spaces import SPACES, FlowSpace, Pixels, Space, build_space, unit_of
+from verification.engine.perturbation.units import Unit
 
-__all__ = ["SPACES", "Norm", "Space", "build_space", "displacements", "impose", "warp"]
+__all__ = [
+    "SPACES",
+    "FlowSpace",
+    "Norm",
+    "Pixels",
+    "Space",
+    "Unit",
+    "build_space",
+    "displacements",
+    "impose",
+    "unit_of",
+    "warp",
+]

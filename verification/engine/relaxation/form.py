@@ -34,6 +34,12 @@ class Form:
         eye = torch.eye(count, dtype=dtype, device=device)
         return cls(eye.view(1, count, *window), offsets, shape)
 
+    @classmethod
+    def units(cls, shape: tuple[int, ...], index: Tensor, dtype: torch.dtype, device: torch.device) -> "Form":
+        """Single elements as functionals: those at `index` (P, len(shape)), int64 on the CPU; K is 1."""
+        one = torch.ones((1, 1, *[1] * len(shape)), dtype=dtype, device=device)
+        return cls(one, index, shape)
+
     @property
     def window(self) -> tuple[int, ...]:
         return tuple(self.coefficients.shape[2:])
@@ -59,9 +65,11 @@ class Form:
         return self.like(torch.cat([self.coefficients, -self.coefficients], 1))
 
     def values(self, tensor: Tensor) -> Tensor:
-        """`tensor` (m, *shape) seen through the windows: (P, m, *window); (1, m, *shape) for a dense form."""
+        """`tensor` (m, *shape) seen through the windows: (P, m, *window); (1, m, *window) where all share their place."""
         if self.is_dense:
             return tensor.unsqueeze(0)
+        if self.positions > 1 and bool((self.offsets == self.offsets[:1]).all()):
+            return Form(self.coefficients[:1], self.offsets[:1], self.shape).values(tensor)
         rank = len(self.shape)
         windowed = [a for a in range(rank) if self.window[a] != self.shape[a] or bool(self.offsets[:, a].any())]
         fixed = [a for a in range(rank) if a not in windowed]
@@ -95,6 +103,9 @@ class Form:
             last = min(int(start[0]) + form.window[axis], form.shape[axis])
             if first < last and bool((start == start[0]).all()):
                 form = form.placed(axis, torch.full_like(start, first), last - first)
+                continue
+            if form.window[axis] >= form.shape[axis]:
+                form = form.full(axis)
                 continue
             view = [self.positions] + [1] * (len(self.shape) + 1)
             view[axis + 2] = form.window[axis]

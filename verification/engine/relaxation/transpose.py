@@ -1,4 +1,4 @@
-"""Boxes of gradients pulled back through linear maps (docs/bounds.md, section 7).
+"""Boxes of gradients pulled back through linear maps (docs/bounds.md, section 8).
 
 A gradient with respect to `y = W x + b` is one with respect to x by the transpose of W. Of a box of gradients the middle
 goes through the transpose of W and the half width through that of |W|. Automatic differentiation supplies the transpose,

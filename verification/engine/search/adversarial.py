@@ -1,4 +1,4 @@
-"""The confirmed adversarial example: nothing counts before it was evaluated in float64 on the imposed clip."""
+"""The confirmed adversarial example: nothing counts before it was evaluated in float64 on the perturbed clip."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from verification.engine.bounds.problem import Problem
 from verification.engine.flow import Extractor
 from verification.engine.flow.realisation import realisation_error
-from verification.engine.perturbation import Norm, impose
+from verification.engine.perturbation import Norm
 from verification.engine.result import AdversarialExample, Realisation
 
 #: A candidate right on the boundary may fail in float64, or once its clip is stored as float32; then a little more is tried.
@@ -14,20 +14,21 @@ _STRETCHES = (1.0, 1 + 1e-6, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3)
 
 
 def confirm(
-    problem: Problem, a: Tensor, flow: Tensor, extractor: Extractor, limit: float | None = None
+    problem: Problem, a: Tensor, flow: Tensor | None, extractor: Extractor, limit: float | None = None
 ) -> tuple[AdversarialExample, Tensor] | None:
     """The example at the coordinates `a` or just beyond, with its coordinates; None if the class does not change there.
 
-    Evaluated in float64, both on the exact imposed clip and on its float32 copy, which is what people get as a file. A tie
-    with the original class does not count, nor does a norm above `limit`. `flow`: P(v), (l-1, 2, h, w), pixels.
+    Evaluated in float64, both on the exact perturbed clip and on its float32 copy, which is what people get as a file. A tie
+    with the original class does not count, nor does a norm above `limit`. `flow`: P(v), (l-1, 2, h, w), pixels; None where
+    no flow is changed.
     """
     for stretch in _STRETCHES:
-        stretched = a.double() * stretch
-        if limit is not None and float(problem.space.norm(stretched, problem.norm)) > limit:
+        stretched = problem.shortest(a.double() * stretch)
+        if limit is not None and problem.norm_of(stretched) > limit:
             return None
         with torch.no_grad():
             delta = problem.space.lift(stretched)
-            exact = impose(problem.frames.double(), delta)
+            exact = problem.perturbed(stretched)
             stored = exact.float()
             label, confidence = _classify(problem, stored.double())
             if _classify(problem, exact)[0] != problem.label and label != problem.label:
@@ -36,10 +37,15 @@ def confirm(
 
 
 def _example(
-    problem: Problem, delta: Tensor, clip: Tensor, label: int, confidence: float, flow: Tensor, extractor: Extractor
+    problem: Problem,
+    delta: Tensor,
+    clip: Tensor,
+    label: int,
+    confidence: float,
+    flow: Tensor | None,
+    extractor: Extractor,
 ) -> AdversarialExample:
     energy = delta.square().flatten(1).sum(1)
-    rms, median = realisation_error(flow, delta, extractor.extract(clip))
     rounded = clip.double().mul(255).round().div(255)
     return AdversarialExample(
         delta=delta.cpu(),
@@ -48,7 +54,7 @@ def _example(
         confidence=confidence,
         distances={norm: float(norm.of(delta)) for norm in Norm},
         shares=tuple((energy / energy.sum()).tolist()),
-        realisation=Realisation(rms, median),
+        realisation=None if flow is None else Realisation(*realisation_error(flow, delta, extractor.extract(clip))),
         survives_rounding=_classify(problem, rounded)[0] != problem.label,
     )
 

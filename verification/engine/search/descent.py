@@ -49,7 +49,7 @@ class Evaluation:
 
 def descend(problem: Problem, plan: Plan, start: Tensor, limit: float) -> Iterator[Evaluation]:
     """Yield one evaluation after another from `start` (coordinates), never beyond the norm `limit`."""
-    a, average = start.clone(), torch.zeros_like(start)
+    a, average = problem.shortest(start), torch.zeros_like(start)
     sides: set[bool] = set()  # of the boundary, that have been seen
     for step in range(plan.length):
         progress = plan.gentle + (1 - plan.gentle) * step / plan.length
@@ -64,8 +64,10 @@ def descend(problem: Problem, plan: Plan, start: Tensor, limit: float) -> Iterat
             return
         average = plan.memory * average + (1 - plan.memory) * gradient / size
         wanted = min(_wanted_norm(seen, gradient, stretch), limit)
-        extreme = _sized(problem, steepest(average, problem.norm, _in_coordinates(problem, wanted), plan.reach), wanted)
-        a = _sized(problem, (1 - turn) * a + turn * extreme, wanted)
+        room = problem.space.room(problem.frames, -average)
+        radius = _in_coordinates(problem, wanted)
+        extreme = _sized(problem, steepest(average, problem.norm, radius, plan.reach, room), wanted)
+        a = problem.shortest(_sized(problem, (1 - turn) * a + turn * extreme, wanted))
 
 
 def _evaluate(problem: Problem, plan: Plan, a: Tensor) -> tuple[Evaluation, Tensor]:
@@ -75,8 +77,7 @@ def _evaluate(problem: Problem, plan: Plan, a: Tensor) -> tuple[Evaluation, Tens
     (gradient,) = torch.autograd.grad(margin, point)
     winner = int(logits.detach().argmax())
     won = winner != problem.label and bool(logits.detach()[winner] > logits.detach()[problem.label])
-    norm = float(problem.space.norm(a, problem.norm))
-    return Evaluation(a, norm, float(margin.detach()), won, winner), gradient
+    return Evaluation(a, problem.norm_of(a), float(margin.detach()), won, winner), gradient
 
 
 def _wanted_norm(seen: Evaluation, gradient: Tensor, stretch: float) -> float:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
-from verification.engine.perturbation import impose
 from verification.engine.search.descent import Plan, descend
 from verification.engine.search.polish import polish
 from verification.engine.search.start import Start, first_order_start
@@ -23,7 +22,6 @@ _SCREENING = 40  # and of the first descent towards a class
 _TARGETS = 10  # classes that are tried one by one
 _FIRST = 0.1  # the first point lies at this share of the first-order distance, which overestimates it
 _HOPELESS = 1.25  # a descent that is halfway through and this much above the best is given up
-_REACHES = (1.0, 0.5, 2.0)  # pixels a coordinate may move at a time in L1
 _NEWS = 1e-3  # relative progress that is worth reporting
 
 
@@ -75,7 +73,7 @@ class MinimumNormSearch:
         self.attempt, self._work = int(state["attempt"]), None
         if "best" in tensors:
             self.best = tensors["best"].to(self.problem.frames.device)
-            self.norm = float(self.problem.space.norm(self.best, self.problem.norm))
+            self.norm = self.problem.norm_of(self.best)
             self._told = self.norm
 
     def _descent(self, check: Callable[[], None]) -> Iterator[None]:
@@ -95,14 +93,15 @@ class MinimumNormSearch:
             self._keep(polish(self.problem, found, check))
 
     def _keep(self, a: Tensor) -> None:
-        norm = float(self.problem.space.norm(a, self.problem.norm))
+        norm = self.problem.norm_of(a)
         if norm < self.norm and norm <= self.limit:
             self.best, self.norm = a, norm
 
     def _plan(self, check: Callable[[], None]) -> tuple[Plan, Tensor]:
         """What the descent number `attempt` does, and where it starts."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.attempt)
-        reach = _REACHES[self.attempt % len(_REACHES)]
+        strides = self.problem.space.strides
+        reach = strides[self.attempt % len(strides)]
         # The best point is taken up again as soon as two classes were tried: that gains most, and early.
         order: list[int | None] = [*self._targets(check)]
         order.insert(2, None)
@@ -121,7 +120,7 @@ class MinimumNormSearch:
         best = self.best.float()
         if number % 4 == 0:
             with torch.no_grad():
-                clip = impose(self.problem.frames, self.problem.space.lift(best))
+                clip = self.problem.perturbed(best)
             direction = first_order_start(self.problem, clip, None, reach).direction
             return Plan(None, memory, _LENGTH, reach, gentle=0.25), direction * self.norm
         if number % 4 == 1:
@@ -143,7 +142,7 @@ class MinimumNormSearch:
     def _noise(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """Gaussian coordinates of norm 1, the same on every device."""
         noise = torch.randn(like.shape, generator=generator).to(like.device)
-        return noise / float(self.problem.space.norm(noise, self.problem.norm))
+        return noise / self.problem.norm_of(noise)
 
     def _targets(self, check: Callable[[], None]) -> list[int]:
         """The other classes, the nearest by its first-order distance first."""
@@ -155,6 +154,6 @@ class MinimumNormSearch:
             distances = {}
             for target in strongest:
                 check()
-                distances[target] = self._start(target, _REACHES[0]).distance
+                distances[target] = self._start(target, self.problem.space.strides[0]).distance
             self._order = sorted(strongest, key=distances.__getitem__)
         return self._order

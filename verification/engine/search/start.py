@@ -1,10 +1,11 @@
-"""The first direction of a search, with the kink of the warp at zero displacement taken into account.
+"""The first direction of a search, with the kink at the unchanged clip taken into account.
 
 At whole-pixel positions bilinear interpolation has a kink: the clip changes at one rate when a pixel's content moves
-right and at another when it moves left. The gradient at the clip itself knows one side only, and a search that begins on
-the wrong side of a pixel seldom crosses over. Here both one-sided rates are used: with them the margin is, to first
-order, a sum of functions of one displacement each with a kink at zero, and its steepest direction is found by
-linearising on the side where the current direction lies. For a concave kink each round can only improve it.
+right and at another when it moves left. So has a pixel value at 0 or 1: beyond, it is clipped. The gradient at the clip
+itself knows one side only, and a search that begins on the wrong side of a pixel seldom crosses over. Here both one-sided
+rates are used: with them the margin is, to first order, a sum of functions of one component of the motion each with a kink
+at zero, and its steepest direction is found by linearising on the side where the current direction lies. For a concave kink
+each round can only improve it.
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,9 @@ import torch
 from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
-from verification.engine.perturbation import displacements, warp
 from verification.engine.search.steepest import steepest
 
-_PROBE = 1e-3  # pixels: on one side of the kink, and inside the first lattice cell
+_PROBE = 1e-3  # pixels of flow: on one side of the kink, and inside the first lattice cell; or a pixel value
 _ROUNDS = 10
 
 
@@ -47,26 +47,34 @@ def first_order_start(problem: Problem, clip: Tensor, target: int | None, reach:
     direction = torch.zeros(problem.space.shape, device=clip.device)
     for _ in range(_ROUNDS):
         direction = _unit(problem, _pull_back(problem, rates), reach)
-        rates = torch.where(displacements(problem.space.lift(direction)) > 0, right, left)
-    fall = -float((rates * displacements(problem.space.lift(direction))).sum())
+        motion = _motion(problem, direction)
+        # What stands still keeps its better side.
+        rates = torch.where(motion > 0, right, torch.where(motion < 0, left, rates))
+    fall = -float((rates * _motion(problem, direction)).sum())
     return Start(direction, float(margin.detach()) / fall if fall > 0 else float("inf"))
 
 
 def _rate(problem: Problem, weights: Tensor, offset: float) -> Tensor:
-    """Derivative of `weights . clip` by every displacement (l, 2, h, w), on the side of the kink where `offset` lies."""
-    frames = problem.frames
-    moved = torch.full((frames.shape[0], 2, *frames.shape[2:]), offset, device=frames.device, requires_grad=True)
-    (rate,) = torch.autograd.grad((weights * warp(frames, moved)).sum(), moved)
+    """Derivative of `weights . clip` by every component of the motion, on the side of the kink where `offset` lies."""
+    space, frames = problem.space, problem.frames
+    still = space.motion(torch.zeros(space.delta_shape, device=frames.device))
+    motion = torch.full_like(still, offset).requires_grad_(True)
+    (rate,) = torch.autograd.grad((weights * space.moved(frames, motion)).sum(), motion)
     return rate
 
 
+def _motion(problem: Problem, a: Tensor) -> Tensor:
+    return problem.space.motion(problem.space.lift(a))
+
+
 def _pull_back(problem: Problem, rates: Tensor) -> Tensor:
-    """The gradient in the coordinates `a` of `rates . D(a)`, which is linear in `a`."""
+    """The gradient in the coordinates `a` of `rates . motion(a)`, which is linear in `a`."""
     a = torch.zeros(problem.space.shape, device=rates.device, requires_grad=True)
-    (gradient,) = torch.autograd.grad((rates * displacements(problem.space.lift(a))).sum(), a)
+    (gradient,) = torch.autograd.grad((rates * _motion(problem, a)).sum(), a)
     return gradient
 
 
 def _unit(problem: Problem, gradient: Tensor, reach: float) -> Tensor:
-    direction = steepest(gradient, problem.norm, 1.0, reach)
-    return direction / float(problem.space.norm(direction, problem.norm).clamp(min=1e-30))
+    room = problem.space.room(problem.frames, -gradient)
+    direction = steepest(gradient, problem.norm, 1.0, reach, room)
+    return direction / max(problem.norm_of(direction), 1e-30)

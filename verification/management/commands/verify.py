@@ -18,7 +18,6 @@ from verification.demo.footage import FootageError
 from verification.engine import ARCHITECTURES, EXTRACTORS, SPACES, EngineError, Norm, Result, verify
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
-from verification.engine.flow import build_extractor
 from verification.services.command_line import Question, read_question
 from verification.services.terminal import TerminalObserver, summary
 from verification.services.versions import versions
@@ -30,7 +29,7 @@ class Command(BaseCommand):
     """Exit code 0 when bounds were produced, also after Ctrl-C; 2 on bad input, with one line on stderr."""
 
     help = (
-        "Bound how far the optical flow of VIDEO can change before the classifier changes its mind. "
+        "Bound how far the optical flow of VIDEO, or its pixels, can change before the classifier changes its mind. "
         "Usage: manage.py verify VIDEO --classifier FILE [options], or manage.py verify --demo [options]."
     )
     requires_system_checks: list[str] = []
@@ -60,7 +59,7 @@ class Command(BaseCommand):
             raise CommandError("interrupted before there were bounds", returncode=128 + signal.SIGINT) from None
 
     def _verify(self, question: Question) -> Result:
-        observer = TerminalObserver(sys.stderr)  # Django's wrapper would end every line
+        observer = TerminalObserver(sys.stderr, question.specification.unit)  # Django's wrapper would end every line
         with _stopping_on_signals(observer):
             try:
                 return verify(question.specification, observer)
@@ -83,9 +82,24 @@ def _add_classifier_arguments(parser: CommandParser) -> None:
 def _add_question_arguments(parser: CommandParser) -> None:
     parser.add_argument("--flow", choices=list(EXTRACTORS), default="farneback", help="how optical flow is extracted")
     parser.add_argument("--norm", choices=[norm.value for norm in Norm], default=Norm.L2.value)
-    parser.add_argument("--space", choices=list(SPACES), default="dense", help="which changes of the flow are allowed")
-    parser.add_argument("--flows", metavar="all|1,3", default="all", help="which flows may change, numbered from 1")
-    parser.add_argument("--radius", type=float, metavar="D", help="look no further than this distance")
+    parser.add_argument(
+        "--space",
+        choices=list(SPACES),
+        default="dense",
+        help="which changes are allowed: of the flow, or of the pixels",
+    )
+    parser.add_argument(
+        "--flows",
+        metavar="all|1,3",
+        default="all",
+        help="which flows may change, numbered from 1; not with --space pixels",
+    )
+    parser.add_argument(
+        "--radius",
+        type=float,
+        metavar="D",
+        help="look no further than this distance: pixels of flow, or pixel values from 0 to 1",
+    )
     parser.add_argument("--seconds", type=float, metavar="S", default=60.0, help="the budget")
     parser.add_argument("--seed", type=int, metavar="N", default=0)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
@@ -129,7 +143,7 @@ def _write(question: Question, result: Result, json_file: Path | None, folder: P
 def _write_folder(question: Question, result: Result, folder: Path, document: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     frames = question.specification.clip.frames
-    flow = build_extractor(question.specification.extractor).extract(frames)
+    flow = question.specification.extract_flow()
     _replace(folder / "result.json", document)
     for file in original_files(frames, flow):
         _replace(folder / file.name, file.content)

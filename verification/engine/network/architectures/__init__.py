@@ -3,9 +3,10 @@
 from verification.engine.network.architectures.base import Architecture
 from verification.engine.network.architectures.camera_motion import CameraMotion
 from verification.engine.network.architectures.cnn_lstm import CnnLstm
+from verification.engine.network.architectures.lrcn import Lrcn
 
 ARCHITECTURES: dict[str, Architecture] = {
-    architecture.name: architecture for architecture in (CameraMotion(), CnnLstm())
+    architecture.name: architecture for architecture in (CameraMotion(), CnnLstm(), Lrcn())
 }
 
 __all__ = ["ARCHITECTURES", "Architecture"]

@@ -27,7 +27,9 @@ from verification.engine.network.operations import (
     shape,
     sigmoid,
     slicing,
+    threshold,
     transposed,
+    upsampling,
 )
 from verification.engine.network.operations.base import Elementwise, Operation, Pulled, Site
 
@@ -59,5 +61,7 @@ __all__ = [
     "shape",
     "sigmoid",
     "slicing",
+    "threshold",
     "transposed",
+    "upsampling",
 ]

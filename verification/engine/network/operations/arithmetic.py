@@ -137,7 +137,10 @@ def _mul(graph: Lowering, x: Operand, y: Operand) -> Value:
 def _div(graph: Lowering, x: Operand, y: Operand) -> Value:
     if isinstance(y, Reference):
         graph.refuse("a division by a value that depends on the clip")
-    return affine(graph, _reference(graph, x), 1.0 / y, 0.0)
+    divisor = torch.as_tensor(y, dtype=torch.float64)  # the inverse of a whole number would be float32
+    if not bool(divisor.all()):
+        graph.refuse("a division by zero", "mend the constant by which it divides")
+    return affine(graph, _reference(graph, x), 1.0 / divisor, 0.0)
 
 
 @lowers("aten.where.self")

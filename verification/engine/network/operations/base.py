@@ -1,6 +1,7 @@
 """What an operation of the graph can do: compute, bound by intervals, and pull linear functionals back to its inputs."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Generator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -12,6 +13,13 @@ from verification.engine.relaxation import Form, Interval, Planes, Rounding
 from verification.engine.relaxation.transpose import pull_selection
 
 Shape = tuple[int, ...]
+
+#: Asks for functionals of an operation's input and is sent their lower bounds over the region, (P, K) for each form.
+Inquiry = Generator[Form, Tensor, None]
+
+
+#: Intervals as narrow as this, relative to what they hold, are not worth a linear bound.
+_NARROW = 1e-7
 
 
 @dataclass
@@ -90,6 +98,18 @@ class Operation(ABC):
     #: True if `backward` relaxes, so that tight intervals of the inputs pay.
     relaxes = False
 
+    def undecided(self, box: Interval) -> Tensor:
+        """Of an input with this interval the elements (bool) whose tighter bounds would tighten the relaxation."""
+        return torch.full(box.lower.shape, self.relaxes, device=box.lower.device)
+
+    def ignored(self, box: Interval) -> Tensor:
+        """Of an input with this interval the elements (bool) on which the output does not depend."""
+        return torch.zeros(box.lower.shape, dtype=torch.bool, device=box.lower.device)
+
+    def inquire(self, site: Site, idle: Tensor) -> Inquiry:
+        """Learn more about the input than its intervals, and keep it in `site.memory`. `idle`: outputs that do not matter."""
+        yield from ()
+
     def channel_axis(self, shape: Shape) -> int:
         """Along which axis of its output neurons share their windows."""
         return 1 if len(shape) >= 4 else len(shape) - 1
@@ -114,6 +134,9 @@ class Elementwise(Operation):
     """A function applied element by element, known to the backward pass through its planes alone."""
 
     relaxes = True
+
+    def undecided(self, box: Interval) -> Tensor:
+        return box.upper - box.lower > _NARROW * (1 + box.magnitude)
 
     @abstractmethod
     def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:

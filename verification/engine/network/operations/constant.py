@@ -46,9 +46,8 @@ def _full_like(graph: Lowering, x: Value, number: float, **_: object) -> Value:
     return torch.full(graph.shape(x), float(number), dtype=torch.float64)
 
 
-@lowers("aten.zeros_like.default", "aten.empty_like.default")
+@lowers("aten.zeros_like.default")
 def _zeros_like(graph: Lowering, x: Value, **_: object) -> Value:
-    """What is left empty is filled in before it is used."""
     return _full_like(graph, x, 0.0)
 
 

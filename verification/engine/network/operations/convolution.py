@@ -1,7 +1,9 @@
 """Convolution over one, two or three axes."""
 
+import itertools
 import math
 from dataclasses import dataclass, replace
+from types import EllipsisType
 
 import torch
 from torch import Tensor
@@ -13,6 +15,9 @@ from verification.engine.relaxation.transpose import pull_affine
 
 CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 TRANSPOSE = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
+
+#: Windows of one channel with no more elements than this are pulled back kernel by kernel.
+_SMALL = 64
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,13 @@ class Convolution(Operation):
     def concrete(self, *inputs: Tensor) -> Tensor:
         return self._apply(inputs[0], self.weight, self.bias)
 
-    def _magnitude(self, box: Interval) -> Tensor:
+    def magnitude(self, box: Interval) -> Tensor:
         """`|W| |x| + |b|`: what the rounding error of the convolution is relative to."""
         return self._apply(box.magnitude, self.weight.abs(), self.bias.abs())
 
-    def _terms(self) -> int:
+    @property
+    def terms(self) -> int:
+        """Products that one element of the output adds up."""
         return math.prod(self.weight.shape[1:])
 
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
@@ -50,7 +57,7 @@ class Convolution(Operation):
         radius = torch.maximum(box.upper - centre, centre - box.lower)
         middle, reach = self.concrete(centre), self._apply(radius, self.weight.abs(), None)
         if rounding.rigorous:
-            reach = reach + rounding.gamma(self._terms()) * 3 * self._magnitude(box)
+            reach = reach + rounding.gamma(self.terms) * 3 * self.magnitude(box)
         return Interval(middle - reach, middle + reach)
 
     def _pull(self, form: Form) -> tuple[Tensor, Tensor]:
@@ -59,20 +66,47 @@ class Convolution(Operation):
         pulled = TRANSPOSE[self.rank](flat, self.weight, None, self.stride, 0, 0, self.groups, self.dilation)
         return pulled, form.offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
 
+    def _is_narrow(self, form: Form) -> bool:
+        """Whether windows are of one channel and so small that going through their elements is cheaper than all channels."""
+        return form.window[1] == 1 < form.shape[1] and self.groups == 1 and math.prod(form.window[2:]) <= _SMALL
+
+    def _pull_channel(self, form: Form) -> tuple[Tensor, Tensor]:
+        """The same for windows of one channel each, as (P, K, frames, in, ...): its kernel, moved to every element."""
+        a, kernels = form.coefficients, self.weight[form.offsets[:, 1].to(self.weight.device)]
+        kernels = kernels.view(kernels.shape[0], 1, 1, *kernels.shape[1:])
+        geometry = list(zip(form.window[2:], self.stride, self.weight.shape[2:], self.dilation, strict=True))
+        size = [(n - 1) * step + (k - 1) * gap + 1 for n, step, k, gap in geometry]
+        pulled = a.new_zeros((form.positions, *a.shape[1:3], self.weight.shape[1], *size))
+        for element in itertools.product(*(range(n) for n in form.window[2:])):
+            place = [
+                slice(first * step, first * step + (k - 1) * gap + 1, gap)
+                for first, (_, step, k, gap) in zip(element, geometry, strict=True)
+            ]
+            index: tuple[EllipsisType | slice, ...] = (..., *place)
+            scale = a[(..., *element)]
+            pulled[index] += scale.view(*scale.shape, *[1] * self.rank) * kernels
+        return pulled, form.offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
+
     def backward(self, form: Form, site: Site) -> Pulled:
-        form = form.full(1)
+        if self._is_narrow(form):
+            pulled, starts = self._pull_channel(form)
+            bias = self.bias[form.offsets[:, 1].to(self.bias.device)].unsqueeze(1)
+            constant = form.coefficients.flatten(2).sum(2) * bias
+        else:
+            form = form.full(1)
+            pulled, starts = self._pull(form)
+            pulled = pulled.view(-1, form.coefficients.shape[1], form.window[0], *pulled.shape[1:])
+            sums = form.coefficients.sum((2, *range(4, form.coefficients.dim())))
+            constant = torch.einsum("pkc,c->pk", sums, self.bias)
         a = form.coefficients
-        pulled, starts = self._pull(form)
         offsets = torch.cat([form.offsets[:, :1], torch.zeros_like(form.offsets[:, :1]), starts], 1)
-        coefficients = pulled.view(-1, a.shape[1], form.window[0], *pulled.shape[1:])
-        inner = Form(coefficients, offsets, site.shapes[0]).clipped()
-        constant = torch.einsum("pkc,c->pk", a.sum((2, *range(4, a.dim()))), self.bias)
+        inner = Form(pulled, offsets, site.shapes[0]).clipped()
         if site.rounding.rigorous:
             if "magnitude" not in site.memory:
-                site.memory["magnitude"] = self._magnitude(site.boxes[0]).unsqueeze(0)
+                site.memory["magnitude"] = self.magnitude(site.boxes[0]).unsqueeze(0)
             size = form.like(a.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
             # Pulling back sums over outputs, adding the constant over the whole window: take the longer sum.
-            constant = constant - site.rounding.gamma(a[0, 0].numel() + self._terms()) * size
+            constant = constant - site.rounding.gamma(a[0, 0].numel() + self.terms) * size
         return Pulled((inner,), constant)
 
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:

@@ -78,6 +78,11 @@ def _exp(graph: Lowering, x: Value) -> Value:
     return graph.emit(Exp(), x)
 
 
+@lowers("aten.expm1.default")
+def _expm1(graph: Lowering, x: Value) -> Value:
+    return affine(graph, _exp(graph, x), 1.0, -1.0)
+
+
 @lowers("aten.elu.default")
 def _elu(graph: Lowering, x: Value, alpha: float = 1.0, scale: float = 1.0, rate: float = 1.0) -> Value:
     if rate <= 0:

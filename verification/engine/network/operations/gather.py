@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from verification.engine.network.lowering import Lowering, Value, lowers, spread
 from verification.engine.network.operations.base import Pulled, Rearrangement, Site
-from verification.engine.network.operations.shape import reshape
+from verification.engine.network.operations.shape import Permute, reshape
 from verification.engine.relaxation import Form
 
 
@@ -69,8 +70,12 @@ def take(graph: Lowering, x: Value, axis: int, index: Sequence[int]) -> Value:
     size = graph.shape(x)[axis]
     chosen = tuple(i + size if i < 0 else i for i in index)
     if not all(0 <= i < size for i in chosen):
-        graph.refuse("an index beyond the end of a tensor", "mend the index")
+        _beyond(graph)
     return x if chosen == tuple(range(size)) else graph.emit(Take(axis, chosen), x)
+
+
+def _beyond(graph: Lowering) -> NoReturn:
+    graph.refuse("an index beyond the end of a tensor", "mend the index")
 
 
 @lowers("aten.flip.default")
@@ -98,6 +103,18 @@ def _repeat(graph: Lowering, x: Value, counts: Sequence[int]) -> Value:
     return x
 
 
+@lowers("aten.unfold.default")
+def _unfold(graph: Lowering, x: Value, axis: int, size: int, step: int) -> Value:
+    """Windows along an axis; what is in them lies along a new last axis."""
+    axis %= graph.rank(x)
+    shape = graph.shape(x)
+    windows = range(0, shape[axis] - size + 1, step)
+    taken = take(graph, x, axis, [start + i for start in windows for i in range(size)])
+    parted = reshape(graph, taken, (*shape[:axis], len(windows), size, *shape[axis + 1 :]))
+    order = [i for i in range(graph.rank(parted)) if i != axis + 1]
+    return graph.emit(Permute((*order, axis + 1)), parted)
+
+
 @lowers("aten.index_select.default")
 def _index_select(graph: Lowering, x: Value, axis: int, index: Value) -> Value:
     return take(graph, x, axis, _numbers(graph, index).reshape(-1).tolist())
@@ -113,7 +130,10 @@ def _index(graph: Lowering, x: Value, indices: Sequence[Value | None]) -> Value:
     joined = torch.zeros((), dtype=torch.int64)
     for axis in axes:
         index = _numbers(graph, indices[axis])
-        joined = joined * shape[axis] + torch.where(index < 0, index + shape[axis], index)
+        index = torch.where(index < 0, index + shape[axis], index)
+        if not bool(((index >= 0) & (index < shape[axis])).all()):
+            _beyond(graph)  # joined to one axis it would point to another element
+        joined = joined * shape[axis] + index
     before, after = shape[: axes[0]], shape[axes[-1] + 1 :]
     flat = reshape(graph, x, (*before, math.prod(shape[a] for a in axes), *after))
     return reshape(graph, take(graph, flat, axes[0], joined.reshape(-1).tolist()), graph.result_shape)
@@ -122,6 +142,6 @@ def _index(graph: Lowering, x: Value, indices: Sequence[Value | None]) -> Value:
 def _numbers(graph: Lowering, index: Value | None) -> Tensor:
     if not isinstance(index, Tensor):
         graph.refuse("indices that depend on the clip")
-    if index.dtype is torch.bool:
+    if index.dtype in (torch.bool, torch.uint8):  # torch takes bytes for masks
         graph.refuse("a selection by true-or-false values", "select by whole numbers")
     return index.long()

@@ -37,6 +37,16 @@ def _leaky_relu(graph: Lowering, x: Value, slope: float = 0.01) -> Value:
     return kinked(graph, x, slope)
 
 
+@lowers("aten.rrelu_with_noise_functional.default", "aten.rrelu_with_noise.default")
+def _rrelu(
+    graph: Lowering, x: Value, _: Value, least: float = 1 / 8, most: float = 1 / 3, training: bool = False, *__: object
+) -> tuple[Value, None]:
+    """In eval mode a LeakyReLU whose slope is the mean of both limits."""
+    if training:
+        graph.refuse("random numbers", "switch them off in eval mode")
+    return kinked(graph, x, (least + most) / 2), None
+
+
 @lowers("aten.abs.default")
 def _abs(graph: Lowering, x: Value) -> Value:
     return kinked(graph, x, -1.0)

@@ -90,6 +90,12 @@ def _addmm(graph: Lowering, bias: Value, x: Value, y: Value, *, beta: float = 1,
     return add(graph, product if alpha == 1 else affine(graph, product, alpha, 0.0), bias, alpha=beta)
 
 
+@lowers("aten.cumsum.default")
+def _cumsum(graph: Lowering, x: Value, axis: int, **_: object) -> Value:
+    size = graph.shape(x)[axis]
+    return along(graph, x, axis, torch.ones((size, size), dtype=torch.float64).triu())
+
+
 @lowers("aten.mm.default", "aten.bmm.default")
 def _mm(graph: Lowering, x: Value, y: Value) -> Value:
     return multiply(graph, x, y)

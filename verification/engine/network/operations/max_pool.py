@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from verification.engine.network.lowering import Lowering, Value, lowers, spread
-from verification.engine.network.operations.base import Operation, Pulled, Site
+from verification.engine.network.operations.base import Inquiry, Operation, Pulled, Site
 from verification.engine.relaxation import Form, Interval, Rounding
 from verification.engine.relaxation.transpose import pull_selection
 
@@ -22,8 +22,8 @@ _POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
 class MaxPool(Operation):
     """The largest element of every window; padding never wins.
 
-    Lower plane: the element with the largest lower bound. Upper plane: the same element where its lower bound is above
-    every other's upper bound, the largest upper bound otherwise.
+    Lower plane: the favourite, which is largest in the middle of the intervals. Upper plane: the favourite and the chords
+    of what others may exceed it by (`_prepare`).
     """
 
     kernel: tuple[int, ...]
@@ -31,7 +31,6 @@ class MaxPool(Operation):
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     ceil: bool = False
-    exact_interval = True
     relaxes = True
 
     @property
@@ -44,7 +43,7 @@ class MaxPool(Operation):
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
         return Interval(self.concrete(boxes[0].lower), self.concrete(boxes[0].upper))
 
-    def _windows(self, x: Tensor) -> Tensor:
+    def windows(self, x: Tensor) -> Tensor:
         """(n, c, *output, kernel elements): the elements of each window, minus infinity for padding."""
         reach = [(size - 1) * gap + 1 for size, gap in zip(self.kernel, self.dilation, strict=True)]
         pad: list[int] = []
@@ -57,23 +56,89 @@ class MaxPool(Operation):
             x = x.unfold(axis + 2, reach[axis], self.stride[axis])[..., :: self.dilation[axis]]
         return x.flatten(2 + self.rank)
 
-    def _prepare(self, box: Interval) -> Tensor:
-        """(2 k + 1, n, c, *output): one-hot lower choice, one-hot upper choice (or none), upper constant."""
-        lower, upper = self._windows(box.lower), self._windows(box.upper)
-        best = functional.one_hot(lower.argmax(-1), lower.shape[-1])
-        others = upper.masked_fill(best.bool(), float("-inf")).amax(-1)
-        settled = lower.amax(-1) >= others
-        above = best * settled.unsqueeze(-1)
-        constant = torch.where(settled, torch.zeros_like(others), upper.amax(-1))
-        parts = [best.movedim(-1, 0), above.movedim(-1, 0), constant.unsqueeze(0)]
-        return torch.cat([part.to(lower.dtype) for part in parts])
+    def undecided(self, box: Interval) -> Tensor:
+        """None: bounds on differences (`inquire`) say more about the winner than bounds on the elements."""
+        return torch.zeros_like(box.lower, dtype=torch.bool)
+
+    def inquire(self, site: Site, idle: Tensor) -> Inquiry:
+        """Bound by how much each element that could win may exceed the favourite: first from above, then from both sides.
+
+        Keeps `differences`: upper and lower bounds of `x_i - x_favourite`, (n, c, *output, k); where the upper one is not
+        positive the element never wins. What is left, with the favourite, are the `rivals`.
+        """
+        lower, upper = self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper)
+        favourite = _favourite(lower, upper)
+        most, least = _differences_of_boxes(lower, upper, favourite, site.rounding)
+        for bound, sign in ((most, -1.0), (least, 1.0)):
+            # Ordered by window, because functionals of one window share what they are pulled through.
+            rivals = ((most > 0) & ~idle.unsqueeze(-1)).movedim(1, -2).nonzero().cpu()
+            rivals = torch.cat([rivals[:, :1], rivals[:, -2:-1], rivals[:, 1:-2], rivals[:, -1:]], 1)
+            if len(rivals):
+                answer = yield self._differences(rivals, favourite, site, sign)
+                at = tuple(rivals.to(bound.device).T)
+                learnt = sign * answer[:, 0]
+                bound[at] = torch.minimum(bound[at], learnt) if sign < 0 else torch.maximum(bound[at], learnt)
+        site.memory["differences"] = most, least
+        site.memory["rivals"] = (most > 0).scatter(-1, favourite, True)
+
+    def _differences(self, rivals: Tensor, favourite: Tensor, site: Site, sign: float) -> Form:
+        """`sign (x_i - x_favourite)` for each row (n, c, *output, i) of `rivals`, on pooling windows of one channel."""
+        other = favourite[tuple(rivals[:, :-1].to(favourite.device).T)][:, 0].cpu()
+        places = [torch.stack(torch.unravel_index(i, self.kernel), 1) for i in (rivals[:, -1], other)]
+        places = [place * torch.tensor(self.dilation) for place in places]
+        window = [(size - 1) * gap + 1 for size, gap in zip(self.kernel, self.dilation, strict=True)]
+        coefficients = torch.zeros((len(rivals), 1, 1, 1, *window), dtype=site.rounding.dtype)
+        rows = torch.arange(len(rivals))
+        for place, value in zip(places, (sign, -sign), strict=True):
+            coefficients[(rows, 0, 0, 0, *place.T)] = value
+        first = rivals[:, 2:-1] * torch.tensor(self.stride) - torch.tensor(self.padding)
+        offsets = torch.cat([rivals[:, :2], first], 1)
+        return Form(coefficients.to(favourite.device), offsets, site.shapes[0])
+
+    def planes(self, site: Site) -> Tensor:
+        """What `_prepare` gives, once for each region."""
+        if "planes" not in site.memory:
+            site.memory["planes"] = self._prepare(site)
+            site.memory.pop("differences", None)
+        return site.memory["planes"]
+
+    def _prepare(self, site: Site) -> Tensor:
+        """(2 k + 2, n, c, *output): lower coefficients, upper coefficients, upper constant, magnitude.
+
+        With the favourite j and differences `l <= x_i - x_j <= u`: the largest element is `x_j + max(0, x_i - x_j, ...)`,
+        and `max(0, d)` lies below its chord `u (d - l) / (u - l)`. Above stand the best, in the middle of the intervals,
+        of no chord and the largest u; one chord and the second largest u; the sum of all chords.
+        """
+        box, rounding = site.boxes[0], site.rounding
+        lower, upper = self.windows(box.lower), self.windows(box.upper)
+        favourite = _favourite(lower, upper)
+        known = site.memory.get("differences")
+        most, least = known or _differences_of_boxes(lower, upper, favourite, rounding)
+        wins = most > 0
+        most, least = most.clamp(min=0), torch.where(wins, least.clamp(max=0), 0.0)
+        below = functional.one_hot(favourite[..., 0], lower.shape[-1]).to(lower.dtype)
+        width = most - least
+        slope = torch.where(wins, most / torch.where(wins, width, 1.0), 0.0)
+        height = rounding.gamma(2) * width - slope * least
+        first, leader = most.max(-1, keepdim=True)
+        second = most.scatter(-1, leader, 0.0).amax(-1, keepdim=True)
+        leading = torch.zeros_like(most).scatter(-1, leader, 1.0)
+        costs = torch.cat([first, first / 2 + second, most.sum(-1, keepdim=True) / 2], -1)
+        choice = costs.argmin(-1, keepdim=True)
+        kept = torch.where(choice == 0, 0.0, torch.where(choice == 1, leading, 1.0))
+        rest = torch.where(choice == 0, first, torch.where(choice == 1, second, 0.0))
+        slope = slope * kept
+        above = slope + below * (1 - slope.sum(-1, keepdim=True))
+        constant = (height * kept).sum(-1) + rest[..., 0]
+        size = _size(lower, upper)
+        weight = ((below + above.abs() + slope) * size).sum(-1) + constant.abs()
+        weight = weight + slope.sum(-1) * size.gather(-1, favourite)[..., 0]
+        return torch.stack([*below.unbind(-1), *above.unbind(-1), constant, weight])
 
     def backward(self, form: Form, site: Site) -> Pulled:
-        if "planes" not in site.memory:
-            site.memory["planes"] = self._prepare(site.boxes[0])
-        seen = form.values(site.memory["planes"])
+        seen = form.values(self.planes(site))
         positive, negative = form.coefficients.clamp(min=0), form.coefficients.clamp(max=0)
-        constant = (negative * seen[:, -1:]).flatten(2).sum(2)
+        constant = (negative * seen[:, -2:-1]).flatten(2).sum(2)
         elements = list(itertools.product(*(range(size) for size in self.kernel)))
         spatial = form.window[2:]
         geometry = list(zip(spatial, self.stride, self.kernel, self.dilation, strict=True))
@@ -81,10 +146,7 @@ class MaxPool(Operation):
         rows = max(seen.shape[0], positive.shape[0])
         pulled = positive.new_zeros((rows, *positive.shape[1:4], *target))
         for number, element in enumerate(elements):
-            low, up = (
-                seen[:, number : number + 1],
-                seen[:, len(elements) + number : len(elements) + number + 1],
-            )
+            low, up = seen[:, number, None], seen[:, len(elements) + number, None]
             place = [
                 slice(first * gap, first * gap + (n - 1) * step + 1, step)
                 for first, (n, step, _, gap) in zip(element, geometry, strict=True)
@@ -94,34 +156,53 @@ class MaxPool(Operation):
         offsets = form.offsets.clone()
         offsets[:, 2:] = offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
         if site.rounding.rigorous:
-            size = (form.coefficients.abs() * seen[:, -1:].abs()).flatten(2).sum(2)
-            size = size + self._overlap_margin(form, site)
-            constant = constant - site.rounding.gamma(form.coefficients[0, 0].numel()) * size
+            size = (form.coefficients.abs() * seen[:, -1:]).flatten(2).sum(2)
+            terms = form.coefficients[0, 0].numel() + len(elements)
+            constant = constant - site.rounding.gamma(terms) * size
         return Pulled((Form(pulled, offsets, site.shapes[0]).clipped(),), constant)
 
     def possible(self, box: Interval) -> Tensor:
         """(n, c, *output, kernel elements) bool: which elements of each window can be the largest."""
-        return self._windows(box.upper) >= self._windows(box.lower).amax(-1, keepdim=True)
+        return self.windows(box.upper) >= self.windows(box.lower).amax(-1, keepdim=True)
+
+    def contenders(self, site: Site) -> Tensor:
+        """Of the `possible` elements enough that one of them is always a largest: the favourite and what may exceed it."""
+        possible = self.possible(site.boxes[0])
+        both = possible & site.memory.get("rivals", possible)
+        return torch.where(both.any(-1, keepdim=True), both, possible)  # empty by float32's rounding at most
 
     def extremes(self, box: Interval, possible: Tensor) -> Interval:
         """The least and the greatest of the elements of each window that are `possible`."""
-        lower = self._windows(box.lower).masked_fill(~possible, float("inf")).amin(-1)
-        return Interval(lower, self._windows(box.upper).masked_fill(~possible, float("-inf")).amax(-1))
+        lower = self.windows(box.lower).masked_fill(~possible, float("inf")).amin(-1)
+        return Interval(lower, self.windows(box.upper).masked_fill(~possible, float("-inf")).amax(-1))
 
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
         """A maximum changes by a mean of the changes of its elements, with weights only for those that can be largest."""
-        possible = self.possible(site.boxes[0])
+        possible = self.contenders(site)
         lower = site.boxes[0].lower
         alone = possible & (possible.sum(-1, keepdim=True) == 1)
         weights = Interval(alone.to(lower.dtype), possible.to(lower.dtype))
         elements = Interval(gradient.lower.unsqueeze(-1), gradient.upper.unsqueeze(-1)).times(weights, 0.0)
-        return pull_selection(self._windows, site.shapes, elements, site.rounding)
+        return pull_selection(self.windows, site.shapes, elements, site.rounding)
 
-    def _overlap_margin(self, form: Form, site: Site) -> Tensor:
-        """`|coefficients| |y|`: adding up overlapping windows rounds relative to it."""
-        if "magnitude" not in site.memory:
-            site.memory["magnitude"] = self.concrete(site.boxes[0].magnitude).unsqueeze(0)
-        return form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
+
+def _size(lower: Tensor, upper: Tensor) -> Tensor:
+    """The largest magnitude of every element, zero for padding."""
+    return torch.maximum(lower.abs(), upper.abs()).nan_to_num(posinf=0.0)
+
+
+def _differences_of_boxes(lower: Tensor, upper: Tensor, favourite: Tensor, rounding: Rounding) -> tuple[Tensor, Tensor]:
+    """Upper and lower bounds of `x_i - x_favourite` from the elements' own intervals; zero for the favourite itself."""
+    size = _size(lower, upper)
+    margin = rounding.gamma(1) * (size + size.gather(-1, favourite))
+    most = upper - lower.gather(-1, favourite) + margin
+    least = lower - upper.gather(-1, favourite) - margin
+    return most.scatter(-1, favourite, 0.0), least.scatter(-1, favourite, 0.0)
+
+
+def _favourite(lower: Tensor, upper: Tensor) -> Tensor:
+    """(..., 1): which element of each window is the largest in the middle of the intervals; never padding."""
+    return (lower + upper).argmax(-1, keepdim=True)
 
 
 @lowers("aten.max_pool2d_with_indices.default")

@@ -38,6 +38,9 @@ def _pad(graph: Lowering, x: Value, flat: Sequence[int], mode: str = "constant",
     if mode == "constant":
         return _pad_constant(graph, x, flat, value or 0.0)
     for axis, (before, after) in enumerate(_by_axis(graph, x, flat)):
+        if mode == "circular":  # torch crops first and goes round what is left
+            x = cut(graph, x, axis, max(-before, 0), graph.shape(x)[axis] + min(after, 0))
+            before, after = max(before, 0), max(after, 0)
         size = graph.shape(x)[axis]
         x = take(graph, x, axis, [_source(mode, i, size) for i in range(-before, size + after)])
     return x

@@ -9,7 +9,7 @@ decide tightness alone (docs/bounds.md). Concave pieces are convex ones upside d
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from verification.engine.relaxation import Interval, Planes, Rounding
 _BISECTIONS = 12  # of points of contact: the error falls with the square of their distance
 _CELLS = 10  # of the interval, on which the slope is chosen
 _SLOPES = 14  # bisections of the slope
+_CHUNK = 1 << 16  # elements whose planes are made at a time: some ten megabytes of samples
 
 Function = Callable[[Tensor], Tensor]
 
@@ -54,15 +55,36 @@ class Piecewise(Elementwise):
         """From left to right. Each value must be right to about 100 units in the last place of `1 + |x| + |f(x)|`."""
 
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
-        box = boxes[0]
-        flat = torch.zeros_like(box.lower)
-        return Interval(-self._highest(box, flat, rounding, -1), self._highest(box, flat, rounding, 1))
+        lower, upper = self._in_chunks(boxes[0], lambda part, box: part._range(box, rounding))
+        return Interval(lower, upper)
 
     def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:
-        box = boxes[0]
+        below, low, above, high = self._in_chunks(boxes[0], lambda part, box: part._planes(box, rounding))
+        return Planes((below,), low, (above,), high)
+
+    def _in_chunks(
+        self, box: Interval, work: Callable[["Piecewise", Interval], tuple[Tensor, ...]]
+    ) -> tuple[Tensor, ...]:
+        """`work` on some elements at a time, because it keeps many samples of each; its results in the shape of the box."""
+        shape = box.lower.shape
+        flat = {name: value.expand(shape).reshape(-1) for name, value in self.constants().items()}
+        ends = [end.reshape(-1) for end in (box.lower, box.upper)]
+        results = []
+        for start in range(0, max(box.lower.numel(), 1), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            part = replace(self, **{name: value[chunk] for name, value in flat.items()}) if flat else self
+            results.append(work(part, Interval(*(end[chunk] for end in ends))))
+        return tuple(torch.cat(parts).view(shape) for parts in zip(*results, strict=True))
+
+    def _range(self, box: Interval, rounding: Rounding) -> tuple[Tensor, Tensor]:
+        flat = torch.zeros_like(box.lower)
+        return -self._highest(box, flat, rounding, -1), self._highest(box, flat, rounding, 1)
+
+    def _planes(self, box: Interval, rounding: Rounding) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Slope and intercept of the plane below, then of that above."""
         above, below = self._slope(box, 1), -self._slope(box, -1)
         high, low = self._highest(box, above, rounding, 1), -self._highest(box, below, rounding, -1)
-        return Planes((below,), low, (above,), high)
+        return below, low, above, high
 
     def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
         """On a piece that bends one way the derivative rises or falls throughout: its extremes lie at the ends."""

@@ -29,6 +29,6 @@ class Power(Piecewise):
 
 @lowers("aten.pow.Tensor_Scalar")
 def _power(graph: Lowering, x: Value, exponent: float) -> Value:
-    if exponent != int(exponent) or exponent < 1:
+    if not math.isfinite(exponent) or exponent != int(exponent) or exponent < 1:
         graph.refuse(f"the power {exponent}; whole powers from 1 on are supported")
     return x if exponent == 1 else graph.emit(Power(int(exponent)), x)

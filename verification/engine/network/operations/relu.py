@@ -25,6 +25,12 @@ class Relu(Elementwise):
         result = Interval(self.concrete(boxes[0].lower), self.concrete(boxes[0].upper))
         return result.widened(rounding.gamma(1) * result.magnitude) if self.slope else result
 
+    def undecided(self, box: Interval) -> Tensor:
+        return (box.lower < 0) & (box.upper > 0)
+
+    def ignored(self, box: Interval) -> Tensor:
+        return box.upper <= 0 if self.slope == 0 else super().ignored(box)
+
     def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:
         lower, upper = boxes[0].lower, boxes[0].upper
         kinked = (lower < 0) & (upper > 0)

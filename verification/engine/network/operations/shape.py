@@ -126,7 +126,7 @@ def reshape(graph: Lowering, x: Value, target: Shape) -> Value:
 @lowers("aten.permute.default")
 def _permute(graph: Lowering, x: Value, order: Sequence[int]) -> Value:
     rank = graph.rank(x)
-    return graph.emit(Permute(tuple(axis % rank for axis in order)), x)
+    return graph.emit(Permute(tuple(axis % rank for axis in order)), x) if order else x
 
 
 @lowers("aten.transpose.int")
@@ -138,7 +138,8 @@ def transposed(graph: Lowering, x: Value, a: int, b: int) -> Value:
 
 
 def expand(graph: Lowering, x: Value, target: Shape) -> Value:
-    """`x` broadcast to `target` by numpy's rules."""
+    """`x` broadcast to `target` by numpy's rules; like a single number, no axes at all are kept as one of size 1."""
+    target = target or (1,)
     aligned = reshape(graph, x, (1,) * (len(target) - graph.rank(x)) + graph.shape(x))
     return aligned if graph.shape(aligned) == target else graph.emit(Expand(target), aligned)
 

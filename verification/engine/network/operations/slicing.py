@@ -84,6 +84,7 @@ def _slice(
     axis %= graph.rank(x)
     size = graph.shape(x)[axis]
     first, last, _ = slice(start, stop).indices(size)
+    last = max(first, last)
     if step == 1:
         return cut(graph, x, axis, first, last)
     return take(graph, x, axis, range(first, last, step))

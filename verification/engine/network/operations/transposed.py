@@ -25,8 +25,12 @@ class TransposedConvolution(Convolution):
         transpose = TRANSPOSE[self.rank]
         return transpose(x, weight, bias, self.stride, self.padding, self.extra, self.groups, self.dilation)
 
-    def _terms(self) -> int:
+    @property
+    def terms(self) -> int:
         return math.prod(self.weight.shape) // self.weight.shape[1] // self.groups
+
+    def _is_narrow(self, form: Form) -> bool:
+        return False
 
     def _pull(self, form: Form) -> tuple[Tensor, Tensor]:
         """Its transpose is a convolution, of windows that begin at the first kernel of an input."""

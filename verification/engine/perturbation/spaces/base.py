@@ -7,19 +7,88 @@ import torch
 from torch import Tensor
 
 from verification.engine.errors import SpecificationError
+from verification.engine.perturbation.imposition import displacements, warp
 from verification.engine.perturbation.norms import Norm
+from verification.engine.perturbation.units import Unit
 
 
 class Space(ABC):
-    """The perturbations `delta = B a` of the flows `flows` of a clip with `length` frames of `height` x `width`.
+    """The perturbations `delta = B a` of a clip with `length` frames of `height` x `width`, and the clips they make.
 
-    `flows` are numbered from 1 as in the paper: flow t lies between frames t and t+1. Coordinates `a` are tensors of
-    shape `shape`, whose first axis runs over the chosen flows. Subclasses are registered under `name`.
+    A clip is changed by what moves in it: `motion` says what that is for a `delta`, `moved` applies it to the frames.
+    Coordinates `a` are tensors of shape `shape`. Subclasses are registered under `name`.
     """
 
     name: ClassVar[str]
+    unit: ClassVar[Unit]
+    #: What is changed, in words: "no change of the flow ...".
+    subject: ClassVar[str]
+    #: How far a search in L1 moves one coordinate at a time, by turns; in the unit of the space.
+    strides: ClassVar[tuple[float, ...]]
+
+    def __init__(self, length: int, height: int, width: int) -> None:
+        self.length, self.height, self.width = length, height, width
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the coordinates `a`; its product is the number of dimensions K."""
+
+    @property
+    @abstractmethod
+    def delta_shape(self) -> tuple[int, ...]:
+        """Shape of `delta`; the first axis runs over what people choose from or look at: flows, or frames."""
+
+    @abstractmethod
+    def lift(self, a: Tensor) -> Tensor:
+        """`delta = B a`, of shape `delta_shape`; linear and differentiable."""
+
+    @abstractmethod
+    def norm(self, a: Tensor, norm: Norm) -> Tensor:
+        """`||B a||_p` as a scalar tensor."""
+
+    @abstractmethod
+    def steepness(self, gradient: Tensor, norm: Norm) -> float:
+        """`max gradient . delta` over the unit ball `||delta||_p <= 1` of this space; `gradient` has the shape of delta."""
+
+    @abstractmethod
+    def motion(self, delta: Tensor) -> Tensor:
+        """What `delta` does to each frame, (l, ...); linear."""
+
+    @abstractmethod
+    def moved(self, frames: Tensor, motion: Tensor) -> Tensor:
+        """The frames (l, 3, h, w), values in [0, 1], under a motion; differentiable in it, and exactly `frames` under none."""
+
+    def perturbed(self, frames: Tensor, delta: Tensor) -> Tensor:
+        """The clip that `delta` makes of `frames`."""
+        return self.moved(frames, self.motion(delta))
+
+    def shortest(self, frames: Tensor, a: Tensor) -> Tensor:
+        """Coordinates of least norm that make the same clip of `frames` as `a` does."""
+        return a
+
+    def room(self, frames: Tensor, towards: Tensor) -> Tensor | None:
+        """How far each coordinate can go from zero with the sign of `towards`; None where nothing limits them."""
+        return None
+
+    def farthest(self, frames: Tensor, norm: Norm) -> float:
+        """No clip needs a `delta` longer than this; infinite where there is no such end."""
+        return float("inf")
+
+
+class FlowSpace(Space):
+    """Perturbations of the flows `flows`, numbered from 1 as in the paper: flow t lies between frames t and t+1.
+
+    `delta`: (l-1, 2, h, w), pixels of flow; `motion`: the displacements (l, 2, h, w). The first axis of `a` runs over the
+    chosen flows.
+    """
+
+    unit = Unit.FLOW
+    subject = "the flow"
+    strides = (1.0, 0.5, 2.0)
 
     def __init__(self, length: int, height: int, width: int, flows: tuple[int, ...] | None = None) -> None:
+        super().__init__(length, height, width)
         chosen = tuple(range(1, length)) if flows is None else tuple(sorted(set(flows)))
         wrong = [flow for flow in chosen if not 1 <= flow < length]
         if wrong or not chosen:
@@ -27,7 +96,21 @@ class Space(ABC):
                 f"a clip of {length} frames has the flows 1 to {length - 1}; "
                 + (f"{', '.join(map(str, wrong))} does not exist" if wrong else "choose at least one of them")
             )
-        self.length, self.height, self.width, self.flows = length, height, width, chosen
+        self.flows = chosen
+
+    @property
+    def delta_shape(self) -> tuple[int, ...]:
+        return (self.length - 1, 2, self.height, self.width)
+
+    def motion(self, delta: Tensor) -> Tensor:
+        return displacements(delta)
+
+    def moved(self, frames: Tensor, motion: Tensor) -> Tensor:
+        return warp(frames, motion)
+
+    def steepness(self, gradient: Tensor, norm: Norm) -> float:
+        copies = self.chosen.to(gradient.device)[None]
+        return float(self.support(gradient[None], torch.zeros_like(gradient)[None], copies, norm))
 
     @property
     def chosen(self) -> Tensor:
@@ -40,19 +123,6 @@ class Space(ABC):
         """Put one (2, h, w) field per chosen flow into the whole (l-1, 2, h, w) sequence; the rest is zero."""
         index = torch.tensor([flow - 1 for flow in self.flows], device=fields.device)
         return fields.new_zeros((self.length - 1, *fields.shape[1:])).index_copy(0, index, fields)
-
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the coordinates `a`; its product is the number of dimensions K."""
-
-    @abstractmethod
-    def lift(self, a: Tensor) -> Tensor:
-        """`delta = B a`, (l-1, 2, h, w), pixels; linear and differentiable."""
-
-    @abstractmethod
-    def norm(self, a: Tensor, norm: Norm) -> Tensor:
-        """`||B a||_p` as a scalar tensor."""
 
     @abstractmethod
     def reach(self, radius: float, norm: Norm) -> Tensor:

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from verification.engine.perturbation.norms import Norm
-from verification.engine.perturbation.spaces.base import Space
+from verification.engine.perturbation.spaces.base import FlowSpace
 
 
-class Dense(Space):
+class Dense(FlowSpace):
     """a: (flows, 2, h, w), delta = a on the chosen flows."""
 
     name = "dense"

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from verification.engine.perturbation.norms import Norm
-from verification.engine.perturbation.spaces.base import Space
+from verification.engine.perturbation.spaces.base import FlowSpace
 
 
-class Translation(Space):
+class Translation(FlowSpace):
     """a: (flows, 2), delta_s(x) = a_s for every pixel x, hence ||delta||_p = (h w)^(1/p) ||a||_p."""
 
     name = "translation"
