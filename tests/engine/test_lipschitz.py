@@ -42,11 +42,13 @@ from tests.engine.bounding import (
     Points,
     attacked,
     bounds_of,
+    concrete_values,
     flow_region,
     make_frames,
     make_graph,
     radius_for,
 )
+from tests.engine.networks import Headed
 from tests.engine.test_bounds_soundness import ELEMENTWISE, KINDS
 from tests.engine.test_root_certificate import make_problem, never
 from verification.engine.bounds import derivative, lipschitz, tangent, warp
@@ -74,6 +76,7 @@ from verification.engine.network.operations.piecewise import Piecewise
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.sigmoid import Sigmoid, SShaped
+from verification.engine.network.operations.threshold import Threshold
 from verification.engine.network.operations.varied import Varied
 from verification.engine.perturbation import Norm
 from verification.engine.perturbation import warp as moved
@@ -266,7 +269,8 @@ def test_a_small_ball_has_nearly_the_gradient_of_its_centre() -> None:
 def test_no_attack_succeeds_within_the_second_lower_bound(network: str, norm: Norm) -> None:
     problem = make_problem(network, norm)
     search = RootSearch(problem, limit=None)
-    search.step(None, never)
+    while not search.lower:
+        search.step(None, never)
     radius = lipschitz_radius(problem, search.lower * 2, never)
     assert 0 < radius <= search.lower * 2
     _, points = flow_region(problem.frames, "dense", norm, radius, PROOF)
@@ -360,6 +364,9 @@ def worst_slope(operation: Elementwise, arity: int, span: float, seed: int = 1) 
         y = [b.lower + s * (b.upper - b.lower) for b, s in zip(boxes, near, strict=True)]
         change = operation.concrete(*x) - operation.concrete(*y)
         allowed = [s.times(Interval(a - b, a - b), 0.0) for s, a, b in zip(slopes, x, y, strict=True)]
+        allowed = [
+            Interval(part.lower.nan_to_num(0.0), part.upper.nan_to_num(0.0)) for part in allowed
+        ]  # 0 times infinity
         low, high = sum(part.lower for part in allowed), sum(part.upper for part in allowed)
         scale = 1 + operation.concrete(*x).abs() + operation.concrete(*y).abs()
         worst = max(worst, float(((low - change) / scale).max()), float(((change - high) / scale).max()))
@@ -501,6 +508,89 @@ def test_gradients_stay_in_their_boxes(name: str) -> None:
     assert worst_pull(operation, *shapes) <= 1e-13
 
 
+def worst_contenders(seed: int = 3) -> float:
+    """How far the maximum of a window exceeds that of the elements with a part in its changes, over points of the region."""
+    graph, frames = make_graph("max pool", seed), make_frames(seed)
+    region, points = flow_region(frames, "dense", Norm.LINF, 0.3, PROOF)
+    bounds, worst = bounds_of(graph, region), -math.inf
+    for a in points.draw(30, seed):
+        values = concrete_values(graph, points.clip_of(a))
+        for node, site in zip(graph.nodes, bounds.sites, strict=True):
+            if isinstance(node.operation, MaxPool):
+                elements = node.operation.windows(values[node.inputs[0]])
+                kept = elements.masked_fill(~node.operation.contenders(site), -math.inf)
+                worst = max(worst, float((elements.amax(-1) - kept.amax(-1)).max()))
+    return worst
+
+
+def test_what_linear_bounds_exclude_has_no_part_in_a_maximum() -> None:
+    assert worst_contenders() <= 1e-12
+    graph = make_graph("max pool", 3)
+    region, _ = flow_region(make_frames(3), "dense", Norm.LINF, 0.3, PROOF)
+    kept = possible = 0
+    for node, site in zip(graph.nodes, bounds_of(graph, region).sites, strict=True):
+        if isinstance(node.operation, MaxPool):
+            kept += int(node.operation.contenders(site).sum())
+            possible += int(node.operation.possible(site.boxes[0]).sum())
+    assert kept < possible
+
+
+class Resizing(Headed):
+    """The resizing, cumulative and thresholding operations, without a threshold that leaps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3, stride=2)
+        self.parts = nn.ModuleList(
+            [nn.Upsample(scale_factor=(1.5, 0.7)), nn.Upsample(size=(3, 7), mode="bilinear"), nn.Threshold(0.1, 0.1)]
+        )
+
+    def features(self, clip: Tensor) -> Tensor:
+        x = self.conv(clip[0])
+        parts = [
+            *(part(x) for part in self.parts),
+            nn.functional.rrelu(x),
+            x.cumsum(-1),
+            x.cumsum(0),
+            x.unfold(2, 2, 1),
+        ]
+        return torch.cat([torch.tanh(part.flatten()) for part in [*parts, x.expm1()]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("norm", list(Norm))
+def test_resizing_sums_and_thresholds_have_constants(norm: Norm, kind: str) -> None:
+    torch.manual_seed(4)
+    graph = export_graph(Resizing().with_head().eval(), (1, LENGTH, 3, HEIGHT, WIDTH))
+    region, points = flow_region(make_frames(5), kind, norm, radius_for(kind, norm, 0.5), PROOF)
+    assert bool(lipschitz_constants(bounds_of(graph, region), 0).isfinite().all())
+    assert worst_rate(graph, region, points, seed=6) <= 1 + 1e-9
+
+
+class Leap(Weighted):
+    def _sum(self, clip: Tensor) -> Tensor:
+        return nn.functional.threshold(super()._sum(clip), self.limit, 7.0)
+
+    limit = 0.0
+
+
+def test_a_threshold_has_a_constant_where_it_does_not_leap() -> None:
+    module = Leap()
+    for limit, finite in (
+        (-1e6, True),
+        (float(Weighted._sum(module, plane_frames().unsqueeze(0))), False),
+        (1e6, True),
+    ):
+        module.limit = limit
+        graph = export_graph(module, (1, LENGTH, 3, HEIGHT, WIDTH))
+        region, _ = flow_region(plane_frames(), "pixels", Norm.L2, 1.0, PROOF)
+        assert math.isfinite(float(lipschitz_constants(bounds_of(graph, region), 0))) == finite
+    falls, rises = Threshold(0.2, 1.0), Threshold(0.2, -1.0)
+    box = Interval(torch.tensor([0.0, 0.2, 0.3]), torch.tensor([0.2, 0.3, 0.4]))
+    assert torch.isinf(falls.derivatives(PROOF, box)[0].lower).tolist() == [False, True, False]
+    assert torch.isinf(rises.derivatives(PROOF, box)[0].upper).tolist() == [False, True, False]
+
+
 def relu_decided(patch: Patch) -> None:
     one = torch.ones_like
     patch.setattr(Relu, "derivatives", lambda self, _, box: (Interval(one(box.lower), one(box.lower)),))
@@ -621,6 +711,22 @@ def budget_unpaid(patch: Patch) -> None:
     patch.setattr(warp, "shared_slope", lambda slopes, budgets, rounding: shared_slope(slopes, budgets, rounding) / 2)
 
 
+def pixels_cut(patch: Patch) -> None:
+    patch.setattr(tangent.PixelRates, "interval", tangent.PixelBall.interval)
+
+
+def rivals_dropped(patch: Patch) -> None:
+    def wrong(self: MaxPool, site: Site) -> Tensor:
+        middle = self.windows(site.boxes[0].centre)
+        return torch.zeros_like(middle, dtype=torch.bool).scatter(-1, middle.argmax(-1, keepdim=True), True)
+
+    patch.setattr(MaxPool, "contenders", wrong)
+
+
+def threshold_smooth(patch: Patch) -> None:
+    patch.setattr(Threshold, "derivatives", Piecewise.derivatives)
+
+
 def _too_small(norm: Norm) -> float:
     """By how much the certified constant of a linear network on planes is too small, relatively."""
     module = Weighted()
@@ -632,16 +738,16 @@ def _kink_too_small() -> float:
     return 1 - proven / exact
 
 
-def _rates_too_small() -> float:
+def _rates_too_small(kind: str = "dense") -> float:
     """The same referee for rates alone: a pixel's true change between two clips against the box of its rates."""
-    region, points = flow_region(make_frames(5), "dense", Norm.LINF, 0.4, PROOF)
+    region, points = flow_region(make_frames(5), kind, Norm.LINF, 0.4, PROOF)
     box = tangent.rates_of(region).interval()
     pairs = [points.draw(2, seed)[:2] for seed in range(20)]
     worst = -math.inf
     for a, b in pairs:
         b = a + (b - a) * 1e-3
-        change = (points.clip_of(a) - points.clip_of(b)).abs() / float(points.norm_of(a - b))
-        worst = max(worst, float((change - box.upper[0]).max()))
+        change = (points.clip_of(a) - points.clip_of(b)) / float(points.norm_of(a - b))
+        worst = max(worst, float((change - box.upper[0]).max()), float((box.lower[0] - change).max()))
     return worst
 
 
@@ -664,6 +770,9 @@ MUTATIONS: list[tuple[Callable[[Patch], None], Callable[[], float]]] = [
     (rates_still, _rates_too_small),
     (norm_itself, lambda: _too_small(Norm.LINF)),
     (budget_unpaid, lambda: _too_small(Norm.L2)),
+    (pixels_cut, lambda: _rates_too_small("pixels")),
+    (rivals_dropped, worst_contenders),
+    (threshold_smooth, lambda: worst_slope(Threshold(0.2, -0.4), 1, 8.0)),
 ]
 
 
