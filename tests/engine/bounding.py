@@ -138,6 +138,20 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
         nn.MaxPool2d(2),
         per_frame=True,
     ),
+    "pooled convolutions": lambda: Chain(
+        nn.Conv2d(3, 5, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(5, 4, (2, 3), padding=(0, 2), dilation=(1, 2)),
+        nn.ReLU(),
+        nn.MaxPool2d((1, 2)),
+        nn.Conv2d(4, 4, 2),
+        nn.ReLU(),
+        per_frame=True,
+    ),
+    "pooled strides": lambda: Chain(
+        nn.Conv2d(3, 4, 2, stride=2), nn.MaxPool2d(2), nn.Conv2d(4, 4, 2), nn.ReLU(), per_frame=True
+    ),
     "linear": lambda: Chain(nn.Identity()),
     "less the maxima": LessTheMaxima,
     "max pool 3d": lambda: Chain(nn.Conv3d(3, 4, 2), nn.MaxPool3d(2), nn.ReLU(), nn.AdaptiveAvgPool3d(1)),

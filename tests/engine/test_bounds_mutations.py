@@ -20,6 +20,13 @@ Mutations, one a test case:
   take-repeated     an element taken twice counts once
   constant-lost     constants that are joined to a node do not count
   maxpool-upper     the upper plane is the first element of the window
+  maxpool-chord     the chord above the favourite begins at zero instead of the least difference
+  maxpool-rivals    what is asked about a rival is by how much the favourite exceeds it
+  pooled-planes     pooling and convolution in one step use the lower planes on both sides
+  pooled-constant   and forget the bias and the upper planes' constants
+  narrow-kernel     a window of one channel is pulled back through the first channel's kernel
+  rows-misplaced    the bounds of single elements are given to their neighbours
+  pixel-range       a pixel's range is half of what its slopes allow
   conv-padding      windows are not moved by the padding
   conv-clipping     coefficients on padding reach real pixels
   sum-interval      the interval of a sum ignores its second input
@@ -57,7 +64,7 @@ from tests.engine.bounding import (
 )
 from verification.engine.bounds import warp
 from verification.engine.bounds.budget import shared_fall
-from verification.engine.network.operations import gate, piecewise
+from verification.engine.network.operations import gate, piecewise, pooled_convolution
 from verification.engine.network.operations.arithmetic import Add
 from verification.engine.network.operations.base import Elementwise, Pulled, Site
 from verification.engine.network.operations.clamp import Clamp
@@ -69,6 +76,7 @@ from verification.engine.network.operations.gather import Take
 from verification.engine.network.operations.kinked import Kinked
 from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.network.operations.piecewise import Piece, Piecewise, straight
+from verification.engine.network.operations.pooled_convolution import PooledConvolution
 from verification.engine.network.operations.power import Power
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.relu import Relu
@@ -213,14 +221,81 @@ def constant_lost(patch: Patch) -> None:
 def maxpool_upper(patch: Patch) -> None:
     right = MaxPool._prepare
 
-    def wrong(self: MaxPool, box: Interval) -> Tensor:
-        planes = right(self, box)
-        half = planes.shape[0] // 2
-        above = torch.zeros_like(planes[:half])
-        above[0] = 1
-        return torch.cat([planes[:half], above, torch.zeros_like(planes[-1:])])
+    def wrong(self: MaxPool, site: Site) -> Tensor:
+        planes = right(self, site)
+        half = (planes.shape[0] - 2) // 2
+        planes[half : 2 * half] = 0
+        planes[half] = 1
+        planes[-2] = 0
+        return planes
 
     patch.setattr(MaxPool, "_prepare", wrong)
+
+
+def maxpool_chord(patch: Patch) -> None:
+    right = MaxPool._prepare
+
+    def wrong(self: MaxPool, site: Site) -> Tensor:
+        planes = right(self, site)
+        planes[-2] = 0
+        return planes
+
+    patch.setattr(MaxPool, "_prepare", wrong)
+
+
+def maxpool_rivals(patch: Patch) -> None:
+    right = MaxPool._differences
+    patch.setattr(MaxPool, "_differences", lambda self, *args: right(self, *args[:-1], -args[-1]))
+
+
+def pooled_planes(patch: Patch) -> None:
+    right = MaxPool.planes
+
+    def wrong(self: MaxPool, site: Site) -> Tensor:
+        planes = right(self, site).clone()
+        half = (planes.shape[0] - 2) // 2
+        planes[half : 2 * half] = planes[:half]
+        return planes
+
+    patch.setattr(MaxPool, "planes", wrong)
+    patch.setattr(pooled_convolution, "_MANY", 1)
+
+
+def pooled_constant(patch: Patch) -> None:
+    right = PooledConvolution._matrices
+
+    def wrong(self: PooledConvolution, *sites: Site) -> tuple[Tensor, Tensor]:
+        matrices, weight = right(self, *sites)
+        matrices[..., -1, :] = 0
+        return matrices, weight
+
+    patch.setattr(PooledConvolution, "_matrices", wrong)
+    patch.setattr(pooled_convolution, "_MANY", 1)
+
+
+def narrow_kernel(patch: Patch) -> None:
+    right = Convolution._pull_channel
+
+    def wrong(self: Convolution, form: Form) -> tuple[Tensor, Tensor]:
+        offsets = form.offsets.clone()
+        offsets[:, 1] = 0
+        return right(self, Form(form.coefficients, offsets, form.shape))
+
+    patch.setattr(Convolution, "_pull_channel", wrong)
+
+
+def rows_misplaced(patch: Patch) -> None:
+    right = Form.units
+
+    def wrong(shape: tuple[int, ...], index: Tensor, *args: Any) -> Form:
+        return right(shape, index.roll(1, 0), *args)
+
+    patch.setattr(Form, "units", wrong)
+
+
+def pixel_range(patch: Patch) -> None:
+    right = warp._change
+    patch.setattr(warp, "_change", lambda *args: tuple(part / 2 for part in right(*args)))
 
 
 def conv_padding(patch: Patch) -> None:
@@ -328,6 +403,13 @@ CASES: list[tuple[Callable[[Patch], None], str, str, Norm, float]] = [
     (take_repeated, "Rearranged", "pixels", Norm.LINF, 1.0),
     (constant_lost, "Rearranged", "pixels", Norm.LINF, 1.0),
     (maxpool_upper, "less the maxima", "pixels", Norm.LINF, 3.0),
+    (maxpool_chord, "pooled strides", "pixels", Norm.LINF, 1.0),
+    (maxpool_rivals, "pooled strides", "pixels", Norm.LINF, 1.0),
+    (pooled_planes, "pooled strides", "pixels", Norm.LINF, 1.0),
+    (pooled_constant, "pooled strides", "pixels", Norm.LINF, 1.0),
+    (narrow_kernel, "pooled convolutions", "dense", Norm.L2, 0.3),
+    (rows_misplaced, "pooled convolutions", "dense", Norm.L2, 0.3),
+    (pixel_range, "linear", "dense", Norm.LINF, 1.0),
     (conv_padding, "conv3d", "dense", Norm.L2, 1.0),
     (conv_clipping, "conv3d", "dense", Norm.L2, 1.0),
     (sum_interval, "residual", "pixels", Norm.LINF, 1.0),

@@ -8,7 +8,8 @@ import torch
 from tests.engine.bounding import HEIGHT, LENGTH, WIDTH, attacked, flow_region, make_frames, make_graph
 from verification.engine.bounds.problem import Problem
 from verification.engine.errors import Stopped
-from verification.engine.game.root import RootSearch, prove
+from verification.engine.game import root
+from verification.engine.game.root import RootSearch, attempt, prove
 from verification.engine.network.operations.linear import Linear
 from verification.engine.perturbation import Norm, build_space
 from verification.engine.relaxation import Rounding
@@ -113,3 +114,34 @@ def test_a_clip_on_the_decision_boundary_has_radius_zero() -> None:
     search = RootSearch(problem, limit=None)
     finish(search, upper=None)
     assert search.lower == 0.0
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+@pytest.mark.parametrize("float32_first", [False, True])
+def test_every_level_of_effort_proves_balls_that_no_attack_leaves(
+    norm: Norm, float32_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root, "_EFFORTS", (0, 5_000, 200_000, None))
+    problem = make_problem("pooled convolutions", norm)
+    search = RootSearch(problem, limit=None, float32_first=float32_first)
+    levels = set()
+    while not search.finished:
+        levels.add(search.level)
+        radius = search.step(None, never)
+        if radius is None:
+            continue
+        _, points = flow_region(problem.frames, "dense", norm, radius, Rounding(rigorous=True))
+        for a in [*attacked(problem.graph, points, problem.label, seed=1, steps=20), *points.draw(30, seed=2)]:
+            with torch.no_grad():
+                assert int(problem.logits(a).argmax()) == problem.label
+    assert levels == {0, 1, 2, 3}
+
+
+def test_relaxations_of_a_ball_prove_a_smaller_one() -> None:
+    problem = make_problem("conv3d", Norm.L2)
+    search = RootSearch(problem, limit=None)
+    finish(search, upper=None)
+    result = attempt(problem, search.lower * 1.3, rigorous=True, check=never)
+    assert 0 < result.proven <= search.lower * 1.01
+    assert result.kept < 0
+    assert result.complete

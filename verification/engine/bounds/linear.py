@@ -173,16 +173,23 @@ class LinearBounds:
         """The elements of the largest form on the way of one functional to the clip, found on the one in the middle."""
         row = form.rows(form.positions // 2, form.positions // 2 + 1)
         elements = [row.coefficients[0, 0].numel()]
-        self._pull(number, row.like(row.coefficients[:, :1]), elements.append)
+        functionals = form.positions * form.coefficients.shape[1]
+        self._pull(number, row.like(row.coefficients[:, :1]), functionals, elements.append)
         return max(elements)
 
     def lower(self, number: int, form: Form) -> Tensor:
         """(P, K): lower bounds of the functionals `form` of value `number` over the region."""
-        inner, constant = self._pull(number, form, lambda _: None)
+        functionals = form.positions * form.coefficients.shape[1]
+        inner, constant = self._pull(number, form, functionals, lambda _: None)
         return constant if inner is None else self.region.minimum(inner) + constant
 
-    def _pull(self, number: int, form: Form, seen: Callable[[int], None]) -> tuple[Form | None, Tensor]:
-        """The functionals rewritten in the clip, and their constants. `seen` hears the elements of every form on the way."""
+    def _pull(
+        self, number: int, form: Form, functionals: int, seen: Callable[[int], None]
+    ) -> tuple[Form | None, Tensor]:
+        """The functionals rewritten in the clip, and their constants.
+
+        `functionals`: how many are going to be pulled this way. `seen` hears the elements of every form on the way.
+        """
         pending = {number: form}
         constant = form.coefficients.new_zeros((form.positions, form.coefficients.shape[1]))
         size, added = constant, 0
@@ -191,7 +198,7 @@ class LinearBounds:
             if arrived is None:
                 continue
             self.check()
-            pulled, values = self._step(current, arrived)
+            pulled, values = self._step(current, arrived, functionals)
             if pulled.constant is not None:
                 constant, size, added = constant + pulled.constant, size + pulled.constant.abs(), added + 1
             for value, part in zip(values, pulled.forms, strict=True):
@@ -205,11 +212,11 @@ class LinearBounds:
                 pending[value] = part
         return pending.get(0), constant - self.rounding.gamma(added) * size - self.rounding.underflow
 
-    def _step(self, number: int, form: Form) -> tuple[Pulled, tuple[int, ...]]:
+    def _step(self, number: int, form: Form, functionals: int) -> tuple[Pulled, tuple[int, ...]]:
         """Functionals of one value in terms of others, and which these are."""
         node = self.graph.nodes[number - 1]
         pooled = self._pooled.get(number)
-        if pooled is None or not pooled.fits(form):
+        if pooled is None or not pooled.pays(form, functionals, self.sites[number - 1]):
             return node.operation.backward(form, self.sites[number - 1]), node.inputs
         (source,) = node.inputs
         return pooled.backward(form, self.sites[number - 1], self.sites[source - 1]), self.graph.nodes[

@@ -8,6 +8,7 @@ relaxations hold in every smaller ball.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -193,14 +194,19 @@ class RootSearch:
             return min(max(self.lower * growth, self._first(ceiling)), ceiling)
         high = min(self.failed, ceiling)
         if not self.lower:
-            return high / 8
+            return high / (_DEEP if self.level == 0 else 8)
         retried = not self.final and self.failed <= self.lower * _NEAR
         return high if retried else math.sqrt(self.lower * high)
 
+    @cached_property
+    def _estimate(self) -> float:
+        return first_order_radius(self.problem)
+
     def _first(self, ceiling: float) -> float:
+        """Where a level that knows nothing yet begins."""
         if self.lower and self.level != 1:
             return 0.0
-        guess = min(first_order_radius(self.problem), ceiling)
+        guess = min(self._estimate, ceiling)
         return max(guess / _START, _SMALLEST) if math.isfinite(guess) else 1.0
 
     def state(self) -> dict[str, Any]:

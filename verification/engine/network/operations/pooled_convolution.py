@@ -14,6 +14,8 @@ from verification.engine.relaxation import Form
 
 #: Elements of all matrices of one layer; with more of them the two operations are pulled back one after the other.
 _LARGEST = 1 << 27
+#: For fewer functionals the matrices are not worth making.
+_MANY = 32
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class PooledConvolution:
         """How far apart in x the patches of two neighbouring windows begin."""
         high, wide = (a * b for a, b in zip(self.pool.stride, self.convolution.stride, strict=True))
         return high, wide
+
+    def pays(self, form: Form, functionals: int, pool_site: Site) -> bool:
+        """Whether `form`, one of so many, is better pulled back this way: the matrices are worth making, or made."""
+        return (functionals >= _MANY or "matrices" in pool_site.memory) and self.fits(form)
 
     def fits(self, form: Form) -> bool:
         """Whether `form` of the pooled tensor can be pulled back this way: its windows share their place, inside the tensor."""
