@@ -245,7 +245,11 @@ def maxpool_chord(patch: Patch) -> None:
 
 def maxpool_rivals(patch: Patch) -> None:
     right = MaxPool._differences
-    patch.setattr(MaxPool, "_differences", lambda self, *args: right(self, *args[:-1], -args[-1]))
+
+    def wrong(self: MaxPool, rivals: Tensor, favourite: Tensor, site: Site, sign: float) -> Form:
+        return right(self, rivals, favourite, site, -sign)
+
+    patch.setattr(MaxPool, "_differences", wrong)
 
 
 def pooled_planes(patch: Patch) -> None:

@@ -83,7 +83,8 @@ class Convolution(Operation):
                 for first, (_, step, k, gap) in zip(element, geometry, strict=True)
             ]
             index: tuple[EllipsisType | slice, ...] = (..., *place)
-            scale = a[(..., *element)]
+            chosen: tuple[EllipsisType | int, ...] = (..., *element)
+            scale = a[chosen]
             pulled[index] += scale.view(*scale.shape, *[1] * self.rank) * kernels
         return pulled, form.offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
 
