@@ -255,6 +255,7 @@ def pooled_planes(patch: Patch) -> None:
         planes = right(self, site).clone()
         half = (planes.shape[0] - 2) // 2
         planes[half : 2 * half] = planes[:half]
+        planes[-2] = 0
         return planes
 
     patch.setattr(MaxPool, "planes", wrong)
