@@ -245,7 +245,7 @@ def maxpool_chord(patch: Patch) -> None:
 
 def maxpool_rivals(patch: Patch) -> None:
     right = MaxPool._differences
-    patch.setattr(MaxPool, "_differences", lambda self, *args: right(self, *args[:-1], -args[-1]))
+    patch.setattr(MaxPool, "_differences", lambda self, a, b, site, sign: right(self, a, b, site, -sign))
 
 
 def pooled_planes(patch: Patch) -> None:

@@ -227,8 +227,9 @@ class LinearBounds:
 
 
 def _spans(form: Form, positions: int, cost: int) -> list[tuple[int, int]]:
-    """Batches of at most so many positions, each of `cost` elements; where enough differ in the channel alone, none across places.
+    """Batches of at most so many positions, each of `cost` elements.
 
+    Where many of them follow each other that differ in the channel alone, no batch reaches across places.
     Windows of one batch then share their place once the channels are summed over, which makes them much cheaper.
     """
     places = form.offsets.clone()

@@ -82,7 +82,7 @@ class Convolution(Operation):
                 for first, (_, step, k, gap) in zip(element, geometry, strict=True)
             ]
             index: tuple[EllipsisType | slice, ...] = (..., *place)
-            scale = a[(..., *element)]
+            scale = a[..., *element]
             pulled[index] += scale.view(*scale.shape, *[1] * self.rank) * kernels
         return pulled, form.offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
 
