@@ -6,11 +6,15 @@ import torch
 from verification.engine.errors import ClassifierError
 from verification.engine.network import ARCHITECTURES
 
+#: What small clips leave room for.
+SMALL: dict[str, dict[str, object]] = {"lrcn": {"channels": [4, 6, 8], "pools": [4, 2, 2]}}
+
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize(("frames", "height", "width", "classes"), [(8, 64, 64, 7), (16, 48, 80, 2), (5, 64, 33, 3)])
 def test_logits_for_clips(name: str, frames: int, height: int, width: int, classes: int) -> None:
-    network = ARCHITECTURES[name].build({}, frames=frames, height=height, width=width, classes=classes).eval()
+    config = SMALL.get(name, {})
+    network = ARCHITECTURES[name].build(config, frames=frames, height=height, width=width, classes=classes).eval()
 
     with torch.no_grad():
         logits = network(torch.rand(2, frames, 3, height, width))
@@ -52,6 +56,9 @@ def test_parameters_change_the_network() -> None:
         ("cnn_lstm", {"channels": 8}, "'channels' .* must be a list of one to eight whole numbers"),
         ("cnn_lstm", {"channels": []}, "must be a list of one to eight"),
         ("cnn_lstm", {"channels": [8] * 9}, "must be a list of one to eight"),
+        ("lrcn", {"pools": [4, 4]}, "one entry in 'pools' for each in 'channels', not 2 for 4"),
+        ("lrcn", {"kernel": 4}, "an odd 'kernel', not 4"),
+        ("lrcn", {"pools": [4, 4, 4, 4]}, "nothing is left of frames of .* after the pools 4, 4, 4, 4"),
         ("camera_motion", {"kernel_frames": 9}, "too small for the architecture camera_motion"),
         ("camera_motion", {"pool": 30}, "too small for the architecture camera_motion"),
         ("camera_motion", {"pool": 0}, "'pool' .* from 1 to 255, not 0"),

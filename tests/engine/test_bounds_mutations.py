@@ -245,11 +245,7 @@ def maxpool_chord(patch: Patch) -> None:
 
 def maxpool_rivals(patch: Patch) -> None:
     right = MaxPool._differences
-
-    def wrong(self: MaxPool, rivals: Tensor, favourite: Tensor, site: Site, sign: float) -> Form:
-        return right(self, rivals, favourite, site, -sign)
-
-    patch.setattr(MaxPool, "_differences", wrong)
+    patch.setattr(MaxPool, "_differences", lambda self, a, b, site, sign: right(self, a, b, site, -sign))
 
 
 def pooled_planes(patch: Patch) -> None:
@@ -259,6 +255,7 @@ def pooled_planes(patch: Patch) -> None:
         planes = right(self, site).clone()
         half = (planes.shape[0] - 2) // 2
         planes[half : 2 * half] = planes[:half]
+        planes[-2] = 0
         return planes
 
     patch.setattr(MaxPool, "planes", wrong)

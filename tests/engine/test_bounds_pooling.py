@@ -21,6 +21,7 @@ from tests.engine.bounding import (
     worst_violation,
 )
 from verification.engine.bounds.linear import LinearBounds
+from verification.engine.network.export import export_graph
 from verification.engine.network.operations import pooled_convolution
 from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.network.operations.relu import Relu
@@ -30,7 +31,7 @@ from verification.engine.relaxation import Interval, Rounding
 POOLED = ["pooled convolutions", "pooled strides", "max pool"]
 
 
-@pytest.mark.parametrize(("name", "norm"), itertools.product(POOLED, Norm))
+@pytest.mark.parametrize(("name", "norm"), list(itertools.product(POOLED, Norm)))
 @pytest.mark.parametrize("size", [0.05, 1.0, 4.0])
 def test_one_step_is_sound(name: str, norm: Norm, size: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pooled_convolution, "_MANY", 1)
@@ -75,8 +76,6 @@ def test_an_activation_that_others_read_too_stays_where_it_is() -> None:
             pooled = nn.functional.max_pool2d(x, 2).mean((0, 1)) + x.mean((0, 1))[:1, :1]
             return self.head(pooled.reshape(1, -1)[:, :3])
 
-    from verification.engine.network.export import export_graph
-
     operations = [node.operation for node in export_graph(Branching().eval(), (1, 4, 3, HEIGHT, WIDTH)).nodes]
     assert [type(o) for o in operations if isinstance(o, MaxPool | Relu)] == [Relu, MaxPool]
 
@@ -93,7 +92,7 @@ def test_differences_are_tighter_than_intervals_of_the_elements() -> None:
     assert float(gained.min()) < 0.8
 
 
-@pytest.mark.parametrize("effort", [0, 1_000, 20_000, 400_000])
+@pytest.mark.parametrize("effort", [0, 1_000, 20_000])
 def test_bounds_of_little_effort_are_sound_and_say_what_they_left_out(effort: int) -> None:
     region, _ = flow_region(make_frames(3), "dense", Norm.L2, 0.3, Rounding(True))
     graph = make_graph("pooled convolutions", 1).cast(torch.float64, CPU)

@@ -23,8 +23,8 @@ from verification.engine.relaxation import Form, Interval
 
 #: Where more of a value's elements than this want linear bounds, all get them: channels then share their windows.
 _MOST = 0.5
-#: As many functionals of one place on average make it worth while to batch them place by place.
-_SHARED = 8
+#: As many elements of functionals of one place on average make it worth while to batch them place by place.
+_SHARED = 1 << 14
 
 
 def _never() -> None:
@@ -163,7 +163,7 @@ class LinearBounds:
         positions = max(1, self.memory // (cost * count))
         channels = max(1, min(count, self.memory // cost))
         batches = []
-        for start, stop in _spans(form, positions):
+        for start, stop in _spans(form, positions, cost * count):
             rows = form.rows(start, stop)
             parts = [self.lower(number, rows.like(part)) for part in rows.coefficients.split(channels, 1)]
             batches.append(torch.cat(parts, 1))
@@ -231,15 +231,16 @@ class LinearBounds:
         return self.rounding.gamma(1) * form.like(form.coefficients.abs()).contract(form.values(size)[:, 0])
 
 
-def _spans(form: Form, positions: int) -> list[tuple[int, int]]:
-    """Batches of at most so many positions; where many follow each other that differ in the channel alone, none across places.
+def _spans(form: Form, positions: int, cost: int) -> list[tuple[int, int]]:
+    """Batches of at most so many positions, each of `cost` elements.
 
+    Where many of them follow each other that differ in the channel alone, no batch reaches across places.
     Windows of one batch then share their place once the channels are summed over, which makes them much cheaper.
     """
     places = form.offsets.clone()
     places[:, min(1, places.shape[1] - 1)] = 0
     ends = [*((places.diff(dim=0) != 0).any(1).nonzero()[:, 0] + 1).tolist(), form.positions]
-    if len(ends) * _SHARED > form.positions:
+    if len(ends) * _SHARED > form.positions * cost:
         ends = [form.positions]
     spans, start = [], 0
     for end in ends:

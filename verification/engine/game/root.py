@@ -21,9 +21,9 @@ from verification.engine.bounds.region import Region
 from verification.engine.relaxation import Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
-#: Elements of all functionals of one evaluation (`LinearBounds.effort`): intervals alone for a first proof, then more.
-_EFFORTS = (0, 1 << 27, 1 << 30, None)
-_NEAR = 4.0  # more effort is spent once the failed radius is no more than this above the proven one
+#: Elements of all functionals of one evaluation (`LinearBounds.effort`): intervals alone for a first proof; what a small network
+#: takes; what the convolutions of a large one take; everything.
+_EFFORTS = (0, 1 << 27, 1 << 32, None)
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
 _DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
 _AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
@@ -132,7 +132,7 @@ class RootSearch:
     as success; it pays where float64 is many times slower, as on most GPUs.
 
     A deep network's intermediate bounds take minutes, and far too large a ball makes them the dearest. So the search starts with
-    little effort and spends more, level by level, once the radius has come near to what a level can prove.
+    little effort and spends more, level by level, where it was too little.
     """
 
     def __init__(self, problem: Problem, limit: float | None, float32_first: bool | None = None) -> None:
@@ -142,7 +142,7 @@ class RootSearch:
         self.failed = math.inf  #: the least radius that could not be proven
         self.level = 0  #: of `_EFFORTS`
         self.final = False  #: whether that radius failed although no effort was spared
-        self.kept = 0.0  #: of the margins, in the last proof
+        self.kept: float | None = None  #: of the margins, in the last proof of this level
         self.finished = False
 
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
@@ -172,15 +172,16 @@ class RootSearch:
         self.lower = max(self.lower, result.proven)
         if result.proven >= radius:
             self.kept = result.kept
-            if radius >= self.failed:  # more effort has proven what less could not
-                self.failed = math.inf
+            if not self.final:
+                self.failed = math.inf  # with less effort: it has told where to begin and says no more
         else:
             self.failed, self.final = radius, result.complete
-        near = self.failed <= max(self.lower * _NEAR, _SMALLEST)
-        if (near and not self.final) or (self.level == 0 and self.lower > 0):
-            self.level += 1
-            if self.level == 1:
-                self.failed = math.inf  # what intervals alone cannot prove says little
+        if self.level == 0:
+            if self.lower > 0 or self.failed <= _SMALLEST:
+                self.level, self.kept = 1, None
+                self.failed, self.final = math.inf, False  # what intervals alone cannot prove says little
+        elif result.proven < radius and not result.complete:
+            self.level, self.kept = self.level + 1, None
 
     def _settled(self, ceiling: float) -> bool:
         """Nothing is left to try: the bracket is closed for good, the ceiling reached, or even the smallest radius failed."""
@@ -188,15 +189,17 @@ class RootSearch:
         return closed or self.lower >= ceiling
 
     def _next(self, ceiling: float) -> float:
-        """The radius to try: grow or shrink until there is a bracket, then its geometric mean, or its end with more effort."""
+        """The radius to try: shrink or grow until there is a bracket, then its geometric mean.
+
+        It grows no faster than the margin of the last proof suggests, because failing in too large a ball is dear.
+        """
+        growth = math.inf if self.kept is None else min(max(_AIM / max(1 - self.kept, 1e-6), _SLOW), _FAST)
         if math.isinf(self.failed):
-            growth = min(max(_AIM / max(1 - self.kept, 1e-6), _SLOW), _FAST)
-            return min(max(self.lower * growth, self._first(ceiling)), ceiling)
+            return min(max(self.lower * min(growth, _FAST), self._first(ceiling)), ceiling)
         high = min(self.failed, ceiling)
         if not self.lower:
             return high / (_DEEP if self.level == 0 else 8)
-        retried = not self.final and self.failed <= self.lower * _NEAR
-        return high if retried else math.sqrt(self.lower * high)
+        return min(math.sqrt(self.lower * high), self.lower * growth)
 
     @cached_property
     def _estimate(self) -> float:
@@ -204,7 +207,7 @@ class RootSearch:
 
     def _first(self, ceiling: float) -> float:
         """Where a level that knows nothing yet begins."""
-        if self.lower and self.level != 1:
+        if self.level > 1:
             return 0.0
         guess = min(self._estimate, ceiling)
         return max(guess / _START, _SMALLEST) if math.isfinite(guess) else 1.0
@@ -217,6 +220,7 @@ class RootSearch:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self.lower, self.kept = float(state["lower"]), float(state["kept"])
+        self.lower = float(state["lower"])
+        self.kept = None if state["kept"] is None else float(state["kept"])
         self.failed = math.inf if state["failed"] is None else float(state["failed"])
         self.level, self.final, self.finished = int(state["level"]), bool(state["final"]), bool(state["finished"])

@@ -1,0 +1,239 @@
+"""How tight, how fast and how large the lower bounds are: the figures behind docs/bounds.md.
+
+    python benchmarks/bounds.py demo [--seconds 60] [--clips 10] [--norms l2 linf]
+    python benchmarks/bounds.py lrcn --model FILE.onnx --videos DIR [--seconds 600] [--norms l2 linf]
+    python benchmarks/bounds.py ratio [--model FILE.onnx]
+    python benchmarks/bounds.py growth
+
+`demo`: UB/LB on test clips of the demo. `lrcn`: the same for an LRCN trained on UCF101, read from its ONNX file (this part
+needs the package onnx). `ratio`: one bound evaluation against a forward pass. `growth`: how both grow with frames, size and
+LSTM width.
+Every verification is a process of its own, so that its peak memory is its own. Compare only what ran side by side.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from verification.demo.clip import write_test_videos  # noqa: E402
+from verification.engine import read_clip  # noqa: E402
+from verification.engine.bounds.ball import ball_around  # noqa: E402
+from verification.engine.bounds.linear import LinearBounds  # noqa: E402
+from verification.engine.bounds.problem import Problem  # noqa: E402
+from verification.engine.clip import Clip  # noqa: E402
+from verification.engine.network import ARCHITECTURES, InputSpecification, load_classifier, save_classifier  # noqa: E402
+from verification.engine.network.classifier import Classifier  # noqa: E402
+from verification.engine.perturbation import Norm  # noqa: E402
+from verification.engine.relaxation import Rounding  # noqa: E402
+from verification.engine.specification import Specification  # noqa: E402
+
+_DEMO = ROOT / "verification" / "demo" / "camera_motion.safetensors"
+_UCF_LABELS = ("Biking", "Diving", "GolfSwing", "Punch", "Rowing")
+_UCF_CLIPS = ("v_Diving_g02_c02", "v_Biking_g01_c04", "v_Punch_g22_c07", "v_Rowing_g14_c04")
+
+
+def main() -> None:
+    """Run one part and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("demo", "lrcn", "ratio", "growth"))
+    parser.add_argument("--seconds", type=float, default=60.0, help="budget of each verification")
+    parser.add_argument("--clips", type=int, default=10, help="test clips of the demo")
+    parser.add_argument("--norms", nargs="+", default=["l2", "linf"], choices=[str(n.value) for n in Norm])
+    parser.add_argument("--model", type=Path, help="an ONNX file of the LRCN")
+    parser.add_argument("--videos", type=Path, help="the folder of its UCF101 clips")
+    options = parser.parse_args()
+    parts = {"demo": measure_demo, "lrcn": measure_lrcn, "ratio": measure_ratio, "growth": measure_growth}
+    with tempfile.TemporaryDirectory(prefix="flowverify-benchmark-") as scratch:
+        rows = parts[options.part](options, Path(scratch))
+    print(
+        f"\n{platform.platform()}, Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}, "
+        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}"
+    )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+Rows = list[tuple[str, ...]]
+
+
+def measure_demo(options: argparse.Namespace, scratch: Path) -> Rows:
+    """Every test clip in every norm, and the medians."""
+    videos = [path for path, _ in list(write_test_videos(scratch, options.clips))[: options.clips]]
+    return _verified(options, scratch, _DEMO, videos)
+
+
+def measure_lrcn(options: argparse.Namespace, scratch: Path) -> Rows:
+    """The UCF101 clips in every norm."""
+    if options.model is None or options.videos is None:
+        sys.exit("the part 'lrcn' needs --model FILE.onnx and --videos DIR")
+    classifier = scratch / "lrcn.safetensors"
+    write_lrcn(options.model, classifier)
+    return _verified(options, scratch, classifier, [options.videos / f"{name}.avi" for name in _UCF_CLIPS])
+
+
+def _verified(options: argparse.Namespace, scratch: Path, classifier: Path, videos: Sequence[Path]) -> Rows:
+    rows: Rows = [("clip", "norm", "first proof (s)", "lower", "upper", "UB/LB", "peak memory (MB)")]
+    for norm in options.norms:
+        results = []
+        for video in videos:
+            print(f"{video.stem}, {norm}, {options.seconds:g} s ...", file=sys.stderr, flush=True)
+            result, memory = verify(classifier, video, norm, options.seconds, scratch / f"{video.stem}-{norm}")
+            lower, upper = result["lower"], result["upper"]
+            ratio = upper / lower if lower and upper else None
+            first = next((point["seconds"] for point in result["history"] if point["lower"]), None)
+            results.append((first, lower, upper, ratio, memory))
+            rows.append((video.stem, norm, *map(_number, results[-1])))
+        medians = [_median(column) for column in zip(*results, strict=True)]
+        rows.append(("median", norm, *map(_number, medians)))
+    return rows
+
+
+def verify(classifier: Path, video: Path, norm: str, seconds: float, out: Path) -> tuple[dict[str, Any], float]:
+    """`manage.py verify` in a process of its own: its result file, and its peak memory in MB."""
+    command = [
+        sys.executable,
+        str(ROOT / "manage.py"),
+        "verify",
+        "--classifier",
+        str(classifier),
+        "--video",
+        str(video),
+    ]
+    command += ["--norm", norm, "--space", "dense", "--seconds", str(seconds), "--out", str(out)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, cwd=ROOT)
+    peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+    return json.loads((out / "result.json").read_text()), peak
+
+
+def write_lrcn(model: Path, path: Path) -> None:
+    """The weights of the ONNX file as a classifier of the architecture `lrcn`; ONNX orders an LSTM's gates i, o, f, c."""
+    import onnx  # type: ignore[import-not-found]  # a dependency of this measurement alone
+    from onnx import numpy_helper
+
+    weights = {t.name: torch.tensor(numpy_helper.to_array(t)) for t in onnx.load(model).graph.initializer}
+
+    def gates(tensor: torch.Tensor) -> torch.Tensor:
+        i, o, f, c = tensor.chunk(4)
+        return torch.cat([i, f, c, o])
+
+    state = {f"frame.{3 * i}.{kind}": weights[f"c{i + 1}.{kind}"] for i in range(4) for kind in ("weight", "bias")}
+    state |= {f"head.{kind}": weights[f"fc.{kind}"] for kind in ("weight", "bias")}
+    into, recurrent, biases = (
+        next(w for name, w in weights.items() if "LSTM" in name and tuple(w.shape) == shape)[0]
+        for shape in ((1, 128, 256), (1, 128, 32), (1, 256))
+    )
+    state |= {"lstm.weight_ih_l0": gates(into), "lstm.weight_hh_l0": gates(recurrent)}
+    state |= {"lstm.bias_ih_l0": gates(biases[:128]), "lstm.bias_hh_l0": gates(biases[128:])}
+    network = ARCHITECTURES["lrcn"].build({}, frames=20, height=128, width=128, classes=5)
+    network.load_state_dict(state)
+    wanted = InputSpecification(20, 128, 128, "bgr", "floor")  # type: ignore[arg-type]
+    save_classifier(path, network, architecture="lrcn", config={}, labels=_UCF_LABELS, input=wanted)
+
+
+def measure_ratio(options: argparse.Namespace, scratch: Path) -> Rows:
+    """Forward pass and float64 bound evaluation of whole networks at small radii."""
+    demo = load_classifier(_DEMO)
+    problems = [("demo", _problem(demo, _noise(demo, scratch), Norm.L2), 1.0)]
+    problems.append(("lrcn, random weights", _random("lrcn", {}, 20, 128), 1e-3))
+    rows: Rows = [("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "complete", "peak memory (MB)")]
+    return [*rows, *(_compared(name, problem, radius, effort=None) for name, problem, radius in problems)]
+
+
+def measure_growth(options: argparse.Namespace, scratch: Path) -> Rows:
+    """One axis at a time from 8 frames of 64x64 pixels and 32 units."""
+    rows: Rows = [("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "complete", "peak memory (MB)")]
+    base = {"frames": 8, "size": 64, "hidden": 32}
+    axes = {"frames": (4, 8, 16, 32), "size": (32, 64, 128, 224), "hidden": (32, 128, 512)}
+    for axis, values in axes.items():
+        for value in values:
+            setting = base | {axis: value}
+            problem = _random("cnn_lstm", {"hidden": setting["hidden"]}, setting["frames"], setting["size"])
+            rows.append(_compared(f"cnn_lstm, {axis} {value}", problem, 0.1, effort=None))
+            print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+    return rows
+
+
+def _compared(name: str, problem: Problem, radius: float, effort: int | None) -> tuple[str, ...]:
+    """Medians of three forward passes in float32 and one bound evaluation in float64."""
+    forward = _seconds(lambda: problem.logits_of(problem.frames), repeats=3)
+    region = ball_around(problem.frames, problem.space, problem.norm, radius, Rounding(rigorous=True))
+    done: list[LinearBounds] = []
+
+    def bound() -> None:
+        done.append(LinearBounds(problem.graph, region, effort=effort))
+        done[-1].margins(problem.label)
+
+    took = _seconds(bound, repeats=1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        name,
+        f"{radius:g}",
+        f"{forward:.3g}",
+        f"{took:.3g}",
+        f"{took / forward:.0f}",
+        "yes" if done[0].complete else "no",
+        f"{peak:.0f}",
+    )
+
+
+def _seconds(work: Callable[[], Any], repeats: int) -> float:
+    times = []
+    with torch.no_grad():
+        for _ in range(repeats):
+            began = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def _random(architecture: str, config: dict[str, object], frames: int, size: int) -> Problem:
+    torch.manual_seed(0)
+    network = ARCHITECTURES[architecture].build(config, frames=frames, height=size, width=size, classes=5)
+    wanted = InputSpecification(frames, size, size)
+    labels = tuple("abcde")
+    classifier = Classifier(architecture, "0" * 64, architecture, labels, wanted, network.eval().requires_grad_(False))
+    generator = torch.Generator().manual_seed(0)
+    rough = torch.rand((frames, 3, size // 4, size // 4), generator=generator)
+    smooth = torch.nn.functional.interpolate(rough, scale_factor=4, mode="bilinear")
+    return _problem(classifier, Clip(smooth.contiguous(), "noise", "0" * 64), Norm.L2)
+
+
+def _noise(classifier: Classifier, scratch: Path) -> Clip:
+    video, _ = next(iter(write_test_videos(scratch, 1)))
+    wanted = classifier.input
+    return read_clip(video, frames=wanted.frames, size=(wanted.height, wanted.width), sampling=wanted.sampling)
+
+
+def _problem(classifier: Classifier, clip: Clip, norm: Norm) -> Problem:
+    return Problem.build(Specification(clip, classifier, norm, "dense"))
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+if __name__ == "__main__":
+    main()
