@@ -6,7 +6,6 @@ import torch
 from verification.engine.errors import ClassifierError
 from verification.engine.network import ARCHITECTURES
 
-
 #: What small clips leave room for.
 SMALL: dict[str, dict[str, object]] = {"lrcn": {"channels": [4, 6, 8], "pools": [4, 2, 2]}}
 
