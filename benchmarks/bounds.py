@@ -94,7 +94,7 @@ def _verified(options: argparse.Namespace, scratch: Path, classifier: Path, vide
         results = []
         for video in videos:
             print(f"{video.stem}, {norm}, {options.seconds:g} s ...", file=sys.stderr, flush=True)
-            result, memory = verify(classifier, video, norm, options.seconds, scratch / f"{video.stem}-{norm}")
+            result, memory = verify(classifier, video, norm, options.seconds, scratch / f"{video.stem}-{norm}.json")
             lower, upper = result["lower"], result["upper"]
             ratio = upper / lower if lower and upper else None
             first = next((point["seconds"] for point in result["history"] if point["lower"]), None)
@@ -107,20 +107,14 @@ def _verified(options: argparse.Namespace, scratch: Path, classifier: Path, vide
 
 def verify(classifier: Path, video: Path, norm: str, seconds: float, out: Path) -> tuple[dict[str, Any], float]:
     """`manage.py verify` in a process of its own: its result file, and its peak memory in MB."""
-    command = [
-        sys.executable,
-        str(ROOT / "manage.py"),
-        "verify",
-        "--classifier",
-        str(classifier),
-        "--video",
-        str(video),
-    ]
-    command += ["--norm", norm, "--space", "dense", "--seconds", str(seconds), "--out", str(out)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, cwd=ROOT)
-    peak = max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
-    return json.loads((out / "result.json").read_text()), peak
+    command = [sys.executable, str(ROOT / "manage.py"), "verify", str(video), "--classifier", str(classifier)]
+    command += ["--norm", norm, "--space", "dense", "--seconds", str(seconds), "--json", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if not out.exists():
+        sys.exit(f"verifying {video.name} failed")
+    return json.loads(out.read_text()), usage.ru_maxrss / 1024
 
 
 def write_lrcn(model: Path, path: Path) -> None:

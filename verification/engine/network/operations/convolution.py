@@ -77,14 +77,13 @@ class Convolution(Operation):
         geometry = list(zip(form.window[2:], self.stride, self.weight.shape[2:], self.dilation, strict=True))
         size = [(n - 1) * step + (k - 1) * gap + 1 for n, step, k, gap in geometry]
         pulled = a.new_zeros((form.positions, *a.shape[1:3], self.weight.shape[1], *size))
-        for element in itertools.product(*(range(n) for n in form.window[2:])):
+        for number, element in enumerate(itertools.product(*(range(n) for n in form.window[2:]))):
             place = [
                 slice(first * step, first * step + (k - 1) * gap + 1, gap)
                 for first, (_, step, k, gap) in zip(element, geometry, strict=True)
             ]
             index: tuple[EllipsisType | slice, ...] = (..., *place)
-            chosen: tuple[EllipsisType | int, ...] = (..., *element)
-            scale = a[chosen]
+            scale = a.flatten(4)[..., number]
             pulled[index] += scale.view(*scale.shape, *[1] * self.rank) * kernels
         return pulled, form.offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
 
