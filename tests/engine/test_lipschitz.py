@@ -268,15 +268,18 @@ def test_a_small_ball_has_nearly_the_gradient_of_its_centre() -> None:
     assert float(gradient.norm()) <= constant <= float(gradient.norm()) * 1.001
 
 
-@pytest.mark.parametrize(("network", "norm"), [*(("conv3d", norm) for norm in Norm), ("lstm", Norm.LINF)])
-def test_no_attack_succeeds_within_the_second_lower_bound(network: str, norm: Norm) -> None:
-    problem = make_problem(network, norm)
+BOTH = [(network, norm, space) for network in ("conv3d", "max pool") for norm in Norm for space in ("dense", "pixels")]
+
+
+@pytest.mark.parametrize(("network", "norm", "space"), [*BOTH, ("lstm", Norm.LINF, "dense")])
+def test_no_attack_succeeds_within_the_second_lower_bound(network: str, norm: Norm, space: str) -> None:
+    problem = make_problem(network, norm, space)
     search = RootSearch(problem, limit=None)
     while not search.lower:
         search.step(None, never)
     radius = lipschitz_radius(problem, search.lower * 2, never)
     assert 0 < radius <= search.lower * 2
-    _, points = flow_region(problem.frames, "dense", norm, radius, PROOF)
+    _, points = flow_region(problem.frames, space, norm, radius, PROOF)
     for a in [*attacked(problem.graph, points, problem.label, seed=1, steps=40), *points.draw(60, seed=2)]:
         with torch.no_grad():
             assert int(problem.logits(a).argmax()) == problem.label
