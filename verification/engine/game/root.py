@@ -23,7 +23,7 @@ from verification.engine.relaxation.rounding import LARGEST
 
 #: Elements of all functionals of one evaluation (`LinearBounds.effort`): intervals alone for a first proof; what a small network
 #: takes; what the convolutions of a large one take; everything.
-_EFFORTS = (0, 1 << 27, 1 << 32, None)
+_EFFORTS = (0, 1 << 27, 3 << 30, None)
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
 _DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
 _AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
@@ -177,7 +177,7 @@ class RootSearch:
         else:
             self.failed, self.final = radius, result.complete
         if self.level == 0:
-            if self.lower > 0 or self.failed <= _SMALLEST:
+            if (self.lower > 0 and not result.complete) or self.failed <= _SMALLEST:
                 self.level, self.kept = 1, None
                 self.failed, self.final = math.inf, False  # what intervals alone cannot prove says little
         elif result.proven < radius and not result.complete:
