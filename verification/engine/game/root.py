@@ -150,7 +150,7 @@ class RootSearch:
 
         `upper`: the distance of the best adversarial example, above which nothing can be proven.
         """
-        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf, self.problem.farthest)
+        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf)
         self.finished = self._settled(ceiling)
         if self.finished:
             return None
@@ -184,9 +184,9 @@ class RootSearch:
             self.level, self.kept = self.level + 1, None
 
     def _settled(self, ceiling: float) -> bool:
-        """Nothing is left to try: the bracket is closed for good, the ceiling reached, or even the smallest radius failed."""
+        """The bracket is closed for good, the ceiling reached, every clip proven, or even the smallest radius has failed."""
         closed = self.final and self.failed <= max(self.lower * _FINE, _SMALLEST)
-        return closed or self.lower >= ceiling
+        return closed or self.lower >= min(ceiling, self.problem.farthest)
 
     def _next(self, ceiling: float) -> float:
         """The radius to try: shrink or grow until there is a bracket, then its geometric mean.
@@ -195,7 +195,11 @@ class RootSearch:
         """
         growth = math.inf if self.kept is None else min(max(_AIM / max(1 - self.kept, 1e-6), _SLOW), _FAST)
         if math.isinf(self.failed):
-            return min(max(self.lower * min(growth, _FAST), self._first(ceiling)), ceiling)
+            radius = min(max(self.lower * min(growth, _FAST), self._first(ceiling)), ceiling)
+            if radius < self.problem.farthest:
+                return radius
+            # Balls that hold every clip are all the same: one proves as much as is asked for.
+            return ceiling if math.isfinite(ceiling) else self.problem.farthest
         high = min(self.failed, ceiling)
         if not self.lower:
             return high / (_DEEP if self.level == 0 else 8)
