@@ -114,7 +114,22 @@ class Layout(nn.Module):
         return self.head(torch.relu(self.conv(nn.functional.pad(x, (1, 1, 1, 1)))).flatten(1))
 
 
+class SideBySide(nn.Module):
+    """Two convolutions of different numbers of channels, joined before their activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 2, 3, padding=1), nn.Conv2d(3, 4, 1)
+        self.after, self.head = nn.Conv2d(6, 3, 3, stride=2), nn.Linear(LENGTH * 3 * 4 * 4, 3)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        x = torch.cat([self.left(clips[0]), self.right(clips[0])], 1).relu()
+        logits: Tensor = self.head(self.after(x).relu().reshape(1, -1))
+        return logits
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "side by side": SideBySide,
     "conv3d": lambda: Chain(
         nn.Conv3d(3, 4, (2, 3, 3), stride=(1, 2, 2), padding=(1, 1, 1)), nn.ReLU(), nn.Conv3d(4, 3, 2)
     ),

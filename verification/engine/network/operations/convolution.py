@@ -70,9 +70,13 @@ class Convolution(Operation):
         """Whether windows are of one channel and so small that going through their elements is cheaper than all channels."""
         return form.window[1] == 1 < form.shape[1] and self.groups == 1 and math.prod(form.window[2:]) <= _SMALL
 
+    def _channels(self, form: Form) -> Tensor:
+        """(P,): the channel of every window of one channel; any where it lies outside, because its coefficients are zero."""
+        return form.offsets[:, 1].clamp(0, form.shape[1] - 1).to(self.weight.device)
+
     def _pull_channel(self, form: Form) -> tuple[Tensor, Tensor]:
         """The same for windows of one channel each, as (P, K, frames, in, ...): its kernel, moved to every element."""
-        a, kernels = form.coefficients, self.weight[form.offsets[:, 1].to(self.weight.device)]
+        a, kernels = form.coefficients, self.weight[self._channels(form)]
         kernels = kernels.view(kernels.shape[0], 1, 1, *kernels.shape[1:])
         geometry = list(zip(form.window[2:], self.stride, self.weight.shape[2:], self.dilation, strict=True))
         size = [(n - 1) * step + (k - 1) * gap + 1 for n, step, k, gap in geometry]
@@ -90,7 +94,7 @@ class Convolution(Operation):
     def backward(self, form: Form, site: Site) -> Pulled:
         if self._is_narrow(form):
             pulled, starts = self._pull_channel(form)
-            bias = self.bias[form.offsets[:, 1].to(self.bias.device)].unsqueeze(1)
+            bias = self.bias[self._channels(form)].unsqueeze(1)
             constant = form.coefficients.flatten(2).sum(2) * bias
         else:
             form = form.full(1)

@@ -77,7 +77,9 @@ class MaxPool(Operation):
                 answer = yield self._differences(rivals, favourite, site, sign)
                 at = tuple(rivals.to(bound.device).T)
                 learnt = sign * answer[:, 0]
-                bound[at] = torch.minimum(bound[at], learnt) if sign < 0 else torch.maximum(bound[at], learnt)
+                # An answer that is no number says nothing, and must not replace what is known.
+                better = learnt < bound[at] if sign < 0 else learnt > bound[at]
+                bound[at] = torch.where(better, learnt, bound[at])
         site.memory["differences"] = most, least
         site.memory["rivals"] = (most > 0).scatter(-1, favourite, True)
 
