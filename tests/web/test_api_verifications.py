@@ -10,7 +10,7 @@ from dramatiq.brokers.stub import StubBroker
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
-from tests.factories import add_bounds, make_classifier, make_team, make_user, make_video
+from tests.factories import add_bounds, make_classifier, make_user, make_video
 from tests.web.api_support import light_classifier, make_ended, make_queued, make_running, signed_in
 from verification.api import verifications as endpoints
 from verification.api.serializers import verification_payload
@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def user() -> User:
     return make_user()
-
-
-@pytest.fixture
-def team(user: User) -> Team:
-    return make_team(user)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import make_team, make_user, make_verification, make_video
@@ -14,23 +13,6 @@ from verification.pages.dashboard import PAGE_SIZE
 pytestmark = pytest.mark.django_db
 
 Make = Callable[..., Verification]
-
-
-@pytest.fixture
-def user() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def team(user: User) -> Team:
-    return make_team(user)
-
-
-@pytest.fixture
-def client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

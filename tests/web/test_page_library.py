@@ -5,31 +5,13 @@ import json
 import re
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import make_team, make_user, make_video
 from tests.web.api_support import light_classifier, make_ended
-from verification.models import Classifier, Team, Video
+from verification.models import Classifier, Video
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def user() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def team(user: User) -> Team:
-    return make_team(user)
-
-
-@pytest.fixture
-def client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -16,11 +16,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def user() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
 def team(user: User) -> Team:
     return make_team(user, name="Alpha")
 

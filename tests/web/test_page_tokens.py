@@ -3,26 +3,12 @@
 import re
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
 
 from tests.factories import make_user
 from verification.models import ApiToken
 from verification.services.tokens import authenticate, create_token
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def user() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def test_a_token_is_shown_once_and_works(client, user):

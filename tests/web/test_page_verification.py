@@ -6,32 +6,14 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import add_bounds, make_team, make_user
 from tests.web.api_support import make_ended, make_running
-from verification.models import Team, Verification
+from verification.models import Verification
 from verification.pages import verifications as page_views
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def user() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def team(user: User) -> Team:
-    return make_team(user)
-
-
-@pytest.fixture
-def client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def props(client: Client, verification: Verification) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import make_classifier, make_team, make_user, make_video
@@ -14,16 +13,6 @@ ADDRESS = "/verifications/new/"
 
 
 @pytest.fixture
-def user() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def team(user: User) -> Team:
-    return make_team(user)
-
-
-@pytest.fixture
 def video(team: Team) -> Video:
     return make_video(team, name="pan.avi")
 
@@ -31,13 +20,6 @@ def video(team: Team) -> Video:
 @pytest.fixture
 def classifier(team: Team) -> Classifier:
     return make_classifier(team, name="net.safetensors")
-
-
-@pytest.fixture
-def client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

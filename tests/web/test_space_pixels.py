@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from flowverify.supervisor.progress import describe
-from tests.factories import make_artifact, make_team, make_user, make_video
+from tests.factories import make_artifact, make_video
 from tests.web.api_support import light_classifier, make_ended, signed_in
 from verification.models import Artifact, Team, Verification
 from verification.reports.explanations import explanations
@@ -38,23 +38,6 @@ FACTS = Facts(
     upper_label="runs",
     upper_confidence=0.5,
 )
-
-
-@pytest.fixture
-def user() -> User:
-    return make_user("ada")
-
-
-@pytest.fixture
-def team(user: User) -> Team:
-    return make_team(user)
-
-
-@pytest.fixture
-def client(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
