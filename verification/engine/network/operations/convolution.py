@@ -53,9 +53,7 @@ class Convolution(Operation):
 
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
         box = boxes[0]
-        centre = (box.lower + box.upper) / 2
-        radius = torch.maximum(box.upper - centre, centre - box.lower)
-        middle, reach = self.concrete(centre), self._apply(radius, self.weight.abs(), None)
+        middle, reach = self.concrete(box.centre), self._apply(box.radius, self.weight.abs(), None)
         if rounding.rigorous:
             reach = reach + rounding.gamma(self.terms) * 3 * self.magnitude(box)
         return Interval(middle - reach, middle + reach)

@@ -44,7 +44,7 @@ class Gate(Elementwise):
         slopes = [self._secants(*boxes), self._tangent(*boxes)]
         joint = [self._joint(rounding, slope, *boxes) for slope in slopes]
         x, y = boxes
-        centre = ((x.lower + x.upper) / 2, (y.lower + y.upper) / 2)
+        centre = (x.centre, y.centre)
         return _best([chained, *joint], centre)
 
     def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
@@ -84,7 +84,7 @@ class Gate(Elementwise):
 
     def _tangent(self, *boxes: Interval) -> tuple[Tensor, Tensor]:
         """The gradient in the middle of the box."""
-        x, y = ((box.lower + box.upper) / 2 for box in boxes)
+        x, y = (box.centre for box in boxes)
         other, slope = (y.tanh(), Tanh().slope(y)) if self.squashed else (y, torch.ones_like(y))
         return Sigmoid().slope(x) * other, x.sigmoid() * slope
 

@@ -32,9 +32,7 @@ class Linear(Operation):
 
     def interval(self, rounding: Rounding, *boxes: Interval) -> Interval:
         box = boxes[0]
-        centre = (box.lower + box.upper) / 2
-        radius = torch.maximum(box.upper - centre, centre - box.lower)
-        middle, reach = self.concrete(centre), radius @ self.weight.abs()
+        middle, reach = self.concrete(box.centre), box.radius @ self.weight.abs()
         if rounding.rigorous:
             reach = reach + rounding.gamma(self.weight.shape[0]) * 3 * self._magnitude(box)
         return Interval(middle - reach, middle + reach)

@@ -63,8 +63,9 @@ class MaxPool(Operation):
     def inquire(self, site: Site, idle: Tensor) -> Inquiry:
         """Bound by how much each element that could win may exceed the favourite: first from above, then from both sides.
 
-        Keeps `differences`: upper and lower bounds of `x_i - x_favourite`, (n, c, *output, k); where the upper one is not
-        positive the element never wins. What is left, with the favourite, are the `rivals`.
+        Keeps `differences`: the favourites, (n, c, *output, 1), and upper and lower bounds of `x_i - x_favourite`,
+        (n, c, *output, k); where the upper one is not positive the element never wins. What is left, with the favourite, are
+        the `rivals`.
         """
         lower, upper = self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper)
         favourite = _favourite(lower, upper)
@@ -80,7 +81,7 @@ class MaxPool(Operation):
                 # An answer that is no number says nothing, and must not replace what is known.
                 better = learnt < bound[at] if sign < 0 else learnt > bound[at]
                 bound[at] = torch.where(better, learnt, bound[at])
-        site.memory["differences"] = most, least
+        site.memory["differences"] = favourite, most, least
         site.memory["rivals"] = (most > 0).scatter(-1, favourite, True)
 
     def _differences(self, rivals: Tensor, favourite: Tensor, site: Site, sign: float) -> Form:
@@ -98,10 +99,9 @@ class MaxPool(Operation):
         return Form(coefficients.to(favourite.device), offsets, site.shapes[0])
 
     def planes(self, site: Site) -> Tensor:
-        """What `_prepare` gives, once for each region."""
+        """What `_prepare` gives, once for each region; `inquire` has been answered."""
         if "planes" not in site.memory:
             site.memory["planes"] = self._prepare(site)
-            site.memory.pop("differences", None)
         return site.memory["planes"]
 
     def _prepare(self, site: Site) -> Tensor:
@@ -111,17 +111,14 @@ class MaxPool(Operation):
         and `max(0, d)` lies below its chord `u (d - l) / (u - l)`. Above stand the best, in the middle of the intervals,
         of no chord and the largest u; one chord and the second largest u; the sum of all chords.
         """
-        box, rounding = site.boxes[0], site.rounding
-        lower, upper = self.windows(box.lower), self.windows(box.upper)
-        favourite = _favourite(lower, upper)
-        known = site.memory.get("differences")
-        most, least = known or _differences_of_boxes(lower, upper, favourite, rounding)
+        favourite, most, least = site.memory.pop("differences")
+        size = _size(self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper))
         wins = most > 0
         most, least = most.clamp(min=0), torch.where(wins, least.clamp(max=0), 0.0)
-        below = functional.one_hot(favourite[..., 0], lower.shape[-1]).to(lower.dtype)
+        below = functional.one_hot(favourite[..., 0], most.shape[-1]).to(most.dtype)
         width = most - least
         slope = torch.where(wins, most / torch.where(wins, width, 1.0), 0.0)
-        height = rounding.gamma(2) * width - slope * least
+        height = site.rounding.gamma(2) * width - slope * least
         first, leader = most.max(-1, keepdim=True)
         second = most.scatter(-1, leader, 0.0).amax(-1, keepdim=True)
         leading = torch.zeros_like(most).scatter(-1, leader, 1.0)
@@ -132,7 +129,6 @@ class MaxPool(Operation):
         slope = slope * kept
         above = slope + below * (1 - slope.sum(-1, keepdim=True))
         constant = (height * kept).sum(-1) + rest[..., 0]
-        size = _size(lower, upper)
         weight = ((below + above.abs() + slope) * size).sum(-1) + constant.abs()
         weight = weight + slope.sum(-1) * size.gather(-1, favourite)[..., 0]
         return torch.stack([*below.unbind(-1), *above.unbind(-1), constant, weight])

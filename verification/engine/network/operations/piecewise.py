@@ -116,7 +116,7 @@ class Piecewise(Elementwise):
 
         The height in the middle is a convex function of the slope: it falls while the highest sample lies on the right.
         """
-        width, middle = box.upper - box.lower, (box.lower + box.upper) / 2
+        width, middle = box.upper - box.lower, box.centre
         points = [box.lower + width * (cell / _CELLS) for cell in range(_CELLS + 1)]
         ends = {end for piece in self.pieces() for end in (piece.start, piece.end) if math.isfinite(end)}
         points += [torch.full_like(middle, end).clamp(box.lower, box.upper) for end in sorted(ends)]

@@ -32,7 +32,7 @@ class PooledConvolution:
 
     @classmethod
     def build(cls, pool: MaxPool, convolution: Convolution) -> "PooledConvolution | None":
-        """None where the windows overlap or reach beyond the edge, or where it does not pay."""
+        """None where the windows overlap or reach beyond the edge, and for convolutions with groups."""
         plain = type(convolution) is Convolution and convolution.groups == 1 and convolution.rank == pool.rank == 2
         apart = pool.stride == pool.kernel and not any(pool.padding) and set(pool.dilation) == {1} and not pool.ceil
         return cls(pool, convolution) if plain and apart else None

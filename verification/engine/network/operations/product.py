@@ -25,7 +25,7 @@ class Product(Elementwise):
     def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:
         x, y = boxes
         # (x - xl)(y - yl) >= 0 and (xu - x)(yu - y) >= 0; (xu - x)(y - yl) >= 0 and (x - xl)(yu - y) >= 0.
-        xm, ym = (x.lower + x.upper) / 2, (y.lower + y.upper) / 2
+        xm, ym = x.centre, y.centre
         below = -(x.lower * y.lower + x.upper * y.upper) / 2
         above = -(x.upper * y.lower + x.lower * y.upper) / 2
         margin = rounding.gamma(4) * x.magnitude * y.magnitude
