@@ -219,9 +219,8 @@ class LinearBounds:
         if pooled is None or not pooled.pays(form, functionals, self.sites[number - 1]):
             return node.operation.backward(form, self.sites[number - 1]), node.inputs
         (source,) = node.inputs
-        return pooled.backward(form, self.sites[number - 1], self.sites[source - 1]), self.graph.nodes[
-            source - 1
-        ].inputs
+        pulled = pooled.backward(form, self.sites[number - 1], self.sites[source - 1])
+        return pulled, self.graph.nodes[source - 1].inputs
 
     def _sum_margin(self, value: int, form: Form) -> Tensor | float:
         """What rounding may have lost when two functionals of the same value were added up."""

@@ -7,7 +7,7 @@ forgets at every layer (docs/bounds.md, section 8).
 """
 
 from dataclasses import fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -94,20 +94,9 @@ class FlowRates(FlowBall):
 
     def minimum(self, form: Form) -> Tensor:
         form = form.full(0)
-        rates = self._steepest(form)
+        rates = self._greatest(form, 1.0, partial(shared_slope, rounding=self.rounding))
         if self.rounding.rigorous:
             # Slopes are at most 1 and D at most `_unit`, so the rounding of g and k weighs at most the last term.
             weight = 2 * rates + 16 * form.coefficients.abs().flatten(2).sum(2) * max(self._unit)
             rates = rates + self.rounding.gamma(4 * form.coefficients[0, 0].numel()) * weight
         return -rates
-
-    def _steepest(self, form: Form) -> Tensor:
-        """(P, K): the largest rates of the functionals."""
-        count = form.coefficients.shape[1]
-        copies = self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
-        if len(self._zones) == 1:
-            rates = self.space.support(*self._rates(form, self._zones[0]), copies, self.norm)
-        else:
-            slopes = [self.space.pixel_slopes(*self._rates(form, zone), copies) for zone in self._zones]
-            rates = shared_slope(torch.stack(slopes), [zone.budget for zone in self._zones], self.rounding)
-        return (rates + self.rounding.squares).view(form.positions, count)

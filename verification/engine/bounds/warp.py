@@ -10,6 +10,7 @@ norm, which couples all pixels and frames.
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,6 +82,14 @@ class FlowBall(Region):
         shares = self.space.zones(self.norm) if max(self._reach) > _NEAR else ()
         return [*(share * self.radius for share in shares), self.radius]
 
+    @cached_property
+    def _whole(self) -> list[list[Tensor]]:
+        """Of every frame the slopes within the reach of the whole radius."""
+        return self._sided(self._reach)
+
+    def _sided(self, reaches: list[float]) -> list[list[Tensor]]:
+        return [_sided_slopes(frame, reach) for frame, reach in zip(self._frames[0, 0], reaches, strict=True)]
+
     def _slopes(self, budget: float) -> Tensor:
         """(8, 1, l, 3, h, w): what a functional's g and k are made of, four for x and four for y (see `_rates`).
 
@@ -88,8 +97,8 @@ class FlowBall(Region):
         They hold for all displacements of which a pixel is capable with `budget`.
         """
         parts = []
-        for frame, reach in zip(self._frames[0, 0], self._reach_within(budget), strict=True):
-            extremes = torch.stack(_sided_slopes(frame, reach)).view(2, 2, 2, *frame.shape)  # axis, side, end
+        for sided in self._whole if budget == self.radius else self._sided(self._reach_within(budget)):
+            extremes = torch.stack(sided).unflatten(0, (2, 2, 2))  # axis, side, end
             middle, half = (extremes[:, :, 0] + extremes[:, :, 1]) / 2, (extremes[:, :, 1] - extremes[:, :, 0]) / 2
             ahead, back = (torch.stack([middle[:, side], half[:, side]], 1) for side in range(2))
             mean, bend = ahead + back, ahead - back
@@ -99,9 +108,9 @@ class FlowBall(Region):
     def interval(self) -> Interval:
         """The least and greatest lattice value within reach bounds a bilinear interpolant; so do the slopes, near the pixel."""
         lower, upper = [], []
-        for frame, reach in zip(self._frames[0, 0], self._reach, strict=True):
+        for frame, reach, sided in zip(self._frames[0, 0], self._reach, self._whole, strict=True):
             n = math.ceil(reach)
-            fall, rise = _change(frame, reach)
+            fall, rise = _change(sided, reach)
             margin = self.rounding.gamma(4) * (1 + fall + rise)
             upper.append(torch.minimum(_windowed_maximum(frame, n), frame + rise + margin))
             lower.append(torch.maximum(-_windowed_maximum(-frame, n), frame - fall - margin))
@@ -111,7 +120,7 @@ class FlowBall(Region):
         form = form.full(0)  # streams joined along the batch axis leave windows that begin before the only clip
         frames = form.values(self._frames)[:, 0]
         centre = form.contract(frames)
-        fall = self._fall(form)
+        fall = self._greatest(form, self.radius, shared_fall)
         if self.rounding.rigorous:
             size = form.like(form.coefficients.abs())
             # Slopes are at most 1 and D at most the reach, so the rounding of g and k weighs at most the last term.
@@ -138,16 +147,19 @@ class FlowBall(Region):
         """`rate` with the rounding of a norm of `terms`."""
         return rate * (1 + self.rounding.gamma(terms[0].numel())) + self.rounding.squares
 
-    def _fall(self, form: Form) -> Tensor:
-        """(P, K): how far the functionals can fall below their value at the clip."""
+    def _greatest(self, form: Form, radius: float, shared: Callable[[Tensor, list[float]], Tensor]) -> Tensor:
+        """(P, K): the most that `_rates` of the functionals allow over `||delta||_p <= radius`.
+
+        `shared` joins the slopes of pixels that have budgets of their own.
+        """
         count = form.coefficients.shape[1]
         copies = self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
         if len(self._zones) == 1:
-            fall = self.space.support(*self._rates(form, self._zones[0]), copies, self.norm) * self.radius
+            most = self.space.support(*self._rates(form, self._zones[0]), copies, self.norm) * radius
         else:
             slopes = [self.space.pixel_slopes(*self._rates(form, zone), copies) for zone in self._zones]
-            fall = shared_fall(torch.stack(slopes), [zone.budget for zone in self._zones])
-        return (fall + self.rounding.squares * self.radius).view(form.positions, count)
+            most = shared(torch.stack(slopes), self._budgets)
+        return (most + self.rounding.squares * radius).view(form.positions, count)
 
     def _rates(self, form: Form, zone: _Zone) -> tuple[Tensor, Tensor]:
         """The coefficients g, k (P K, t, 2, h, w) with which the functionals fall by at most `sum g . delta + k . |delta|`.
@@ -225,10 +237,9 @@ def _sided_slopes(frame: Tensor, reach: float) -> list[Tensor]:
     return [slope + margin * (-1 if i % 2 == 0 else 1) for i, slope in enumerate([*x, *y])]
 
 
-def _change(frame: Tensor, reach: float) -> tuple[Tensor, Tensor]:
-    """By how much every pixel can fall and rise: along each axis at most the reach times the steepest slope that way."""
-    fall, rise = torch.zeros_like(frame), torch.zeros_like(frame)
-    slopes = _sided_slopes(frame, reach)
+def _change(slopes: list[Tensor], reach: float) -> tuple[Tensor, Tensor]:
+    """By how much every pixel can fall and rise: along each axis at most the reach times the steepest of its `_sided_slopes`."""
+    fall, rise = torch.zeros_like(slopes[0]), torch.zeros_like(slopes[0])
     for least_ahead, greatest_ahead, least_back, greatest_back in (slopes[:4], slopes[4:]):
         fall = fall + torch.maximum(greatest_ahead, -least_back).clamp(min=0)
         rise = rise + torch.maximum(-least_ahead, greatest_back).clamp(min=0)
