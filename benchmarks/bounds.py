@@ -1,9 +1,9 @@
 """How tight, how fast and how large the lower bounds are: the figures behind docs/bounds.md.
 
-    python benchmarks/bounds.py demo [--seconds 60] [--clips 10] [--norms l2 linf]
-    python benchmarks/bounds.py lrcn --model FILE.onnx --videos DIR [--seconds 600] [--norms l2 linf]
-    python benchmarks/bounds.py ratio [--model FILE.onnx]
-    python benchmarks/bounds.py growth
+    python -m benchmarks.bounds demo [--seconds 60] [--clips 10] [--norms l2 linf]
+    python -m benchmarks.bounds lrcn --model FILE.onnx --videos DIR [--seconds 600] [--norms l2 linf]
+    python -m benchmarks.bounds ratio
+    python -m benchmarks.bounds growth
 
 `demo`: UB/LB on test clips of the demo. `lrcn`: the same for an LRCN trained on UCF101, read from its ONNX file (this part
 needs the package onnx). `ratio`: one bound evaluation against a forward pass. `growth`: how both grow with frames, size and
@@ -28,24 +28,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from verification.demo.clip import write_test_videos
+from verification.engine import read_clip
+from verification.engine.bounds.ball import ball_around
+from verification.engine.bounds.linear import LinearBounds
+from verification.engine.bounds.problem import Problem
+from verification.engine.clip import Clip
+from verification.engine.network import ARCHITECTURES, Channels, InputSpecification, load_classifier, save_classifier
+from verification.engine.network.classifier import Classifier
+from verification.engine.perturbation import Norm
+from verification.engine.relaxation import Rounding
+from verification.engine.specification import Specification
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from verification.demo.clip import write_test_videos  # noqa: E402
-from verification.engine import read_clip  # noqa: E402
-from verification.engine.bounds.ball import ball_around  # noqa: E402
-from verification.engine.bounds.linear import LinearBounds  # noqa: E402
-from verification.engine.bounds.problem import Problem  # noqa: E402
-from verification.engine.clip import Clip  # noqa: E402
-from verification.engine.network import ARCHITECTURES, InputSpecification, load_classifier, save_classifier  # noqa: E402
-from verification.engine.network.classifier import Classifier  # noqa: E402
-from verification.engine.perturbation import Norm  # noqa: E402
-from verification.engine.relaxation import Rounding  # noqa: E402
-from verification.engine.specification import Specification  # noqa: E402
-
 _DEMO = ROOT / "verification" / "demo" / "camera_motion.safetensors"
+_COMPARED = ("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "peak memory so far (MB)")
 _UCF_LABELS = ("Biking", "Diving", "GolfSwing", "Punch", "Rowing")
 _UCF_CLIPS = ("v_Diving_g02_c02", "v_Biking_g01_c04", "v_Punch_g22_c07", "v_Rowing_g14_c04")
+
+Rows = list[tuple[str, ...]]
 
 
 def main() -> None:
@@ -68,9 +69,6 @@ def main() -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-Rows = list[tuple[str, ...]]
 
 
 def measure_demo(options: argparse.Namespace, scratch: Path) -> Rows:
@@ -119,7 +117,7 @@ def verify(classifier: Path, video: Path, norm: str, seconds: float, out: Path) 
 
 def write_lrcn(model: Path, path: Path) -> None:
     """The weights of the ONNX file as a classifier of the architecture `lrcn`; ONNX orders an LSTM's gates i, o, f, c."""
-    import onnx  # type: ignore[import-not-found]  # a dependency of this measurement alone
+    import onnx  # a dependency of this measurement alone
     from onnx import numpy_helper
 
     weights = {t.name: torch.tensor(numpy_helper.to_array(t)) for t in onnx.load(model).graph.initializer}
@@ -138,42 +136,40 @@ def write_lrcn(model: Path, path: Path) -> None:
     state |= {"lstm.bias_ih_l0": gates(biases[:128]), "lstm.bias_hh_l0": gates(biases[128:])}
     network = ARCHITECTURES["lrcn"].build({}, frames=20, height=128, width=128, classes=5)
     network.load_state_dict(state)
-    wanted = InputSpecification(20, 128, 128, "bgr", "floor")  # type: ignore[arg-type]
+    wanted = InputSpecification(20, 128, 128, Channels.BGR, "floor")
     save_classifier(path, network, architecture="lrcn", config={}, labels=_UCF_LABELS, input=wanted)
 
 
 def measure_ratio(options: argparse.Namespace, scratch: Path) -> Rows:
     """Forward pass and float64 bound evaluation of whole networks at small radii."""
     demo = load_classifier(_DEMO)
-    problems = [("demo", _problem(demo, _noise(demo, scratch), Norm.L2), 1.0)]
+    problems = [("demo", _problem(demo, _first_test_clip(demo, scratch), Norm.L2), 1.0)]
     problems.append(("lrcn, random weights", _random("lrcn", {}, 20, 128), 1e-3))
-    rows: Rows = [("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "complete", "peak memory (MB)")]
-    return [*rows, *(_compared(name, problem, radius, effort=None) for name, problem, radius in problems)]
+    rows: Rows = [_COMPARED]
+    return [*rows, *(_compared(name, problem, radius) for name, problem, radius in problems)]
 
 
 def measure_growth(options: argparse.Namespace, scratch: Path) -> Rows:
     """One axis at a time from 8 frames of 64x64 pixels and 32 units."""
-    rows: Rows = [("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "complete", "peak memory (MB)")]
+    rows: Rows = [_COMPARED]
     base = {"frames": 8, "size": 64, "hidden": 32}
     axes = {"frames": (4, 8, 16, 32), "size": (32, 64, 128, 224), "hidden": (32, 128, 512)}
     for axis, values in axes.items():
         for value in values:
             setting = base | {axis: value}
             problem = _random("cnn_lstm", {"hidden": setting["hidden"]}, setting["frames"], setting["size"])
-            rows.append(_compared(f"cnn_lstm, {axis} {value}", problem, 0.1, effort=None))
+            rows.append(_compared(f"cnn_lstm, {axis} {value}", problem, 0.1))
             print("  ".join(rows[-1]), file=sys.stderr, flush=True)
     return rows
 
 
-def _compared(name: str, problem: Problem, radius: float, effort: int | None) -> tuple[str, ...]:
+def _compared(name: str, problem: Problem, radius: float) -> tuple[str, ...]:
     """Medians of three forward passes in float32 and one bound evaluation in float64."""
     forward = _seconds(lambda: problem.logits_of(problem.frames), repeats=3)
     region = ball_around(problem.frames, problem.space, problem.norm, radius, Rounding(rigorous=True))
-    done: list[LinearBounds] = []
 
     def bound() -> None:
-        done.append(LinearBounds(problem.graph, region, effort=effort))
-        done[-1].margins(problem.label)
+        LinearBounds(problem.graph, region).margins(problem.label)
 
     took = _seconds(bound, repeats=1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -183,7 +179,6 @@ def _compared(name: str, problem: Problem, radius: float, effort: int | None) ->
         f"{forward:.3g}",
         f"{took:.3g}",
         f"{took / forward:.0f}",
-        "yes" if done[0].complete else "no",
         f"{peak:.0f}",
     )
 
@@ -210,7 +205,7 @@ def _random(architecture: str, config: dict[str, object], frames: int, size: int
     return _problem(classifier, Clip(smooth.contiguous(), "noise", "0" * 64), Norm.L2)
 
 
-def _noise(classifier: Classifier, scratch: Path) -> Clip:
+def _first_test_clip(classifier: Classifier, scratch: Path) -> Clip:
     video, _ = next(iter(write_test_videos(scratch, 1)))
     wanted = classifier.input
     return read_clip(video, frames=wanted.frames, size=(wanted.height, wanted.width), sampling=wanted.sampling)
