@@ -8,23 +8,30 @@ the better of both is kept. In the end the margins are pulled back the same way.
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from verification.engine.bounds.joint import Excess
+from verification.engine.bounds.places import Place, Places, places_of
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Pulled, Site
 from verification.engine.network.operations.convolution import Convolution
 from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.network.operations.pooled_convolution import PooledConvolution
-from verification.engine.relaxation import Form, Interval
+from verification.engine.relaxation import Cone, Form, Interval
 
 #: Where more of a value's elements than this want linear bounds, all get them: channels then share their windows.
 _MOST = 0.5
 #: As many elements of functionals of one place on average make it worth while to batch them place by place.
 _SHARED = 1 << 14
+#: Of the radius: at these it is known how far values can exceed their planes. More than the radius is spent where a part alone is
+#: counted of what several places see.
+_AIM = 6.0
+_SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
 
 
 def _never() -> None:
@@ -50,32 +57,88 @@ class LinearBounds:
     ) -> None:
         self.graph, self.region, self.rounding = graph, region, region.rounding
         self.check, self.memory, self.effort = check, memory, effort
+        self.radius = region.radius
         self.spent, self.complete = 0, True
         self.boxes: list[Interval] = [region.interval()]
+        self.cones: list[Cone | None] = [region.cone()]
         self.sites: list[Site] = []
+        self._places: dict[int, Places] = {}
         self._readers = _readers(graph)
         self._pooled = _pooled(graph)
         wanted = _wanted(graph)
         for number, node in enumerate(graph.nodes, start=1):
             inputs = tuple(self.boxes[i] for i in node.inputs)
             shapes = tuple(graph.shape_of(i) for i in node.inputs)
-            self.sites.append(Site(shapes, inputs, self.rounding))
+            cones = [self.cones[i] for i in node.inputs]
+            known = None if None in cones else tuple(cone for cone in cones if cone is not None)
+            self.sites.append(Site(shapes, inputs, self.rounding, cones=known))
+            self._touch(number)
             box = node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
             self._inquire(number, box)
-            self.boxes.append(box)
+            self._keep(number, box)
             if wanted[number] and not node.operation.exact_interval:
-                self.boxes[number] = self._refined(number, box, wanted)
+                self._refine(number, box, wanted)
+
+    def _touch(self, number: int) -> None:
+        """Decide whether the relaxation of node `number` is to go through its value at the clip."""
+        operation, site = self.graph.nodes[number - 1].operation, self.sites[number - 1]
+        if not operation.relaxes or site.cones is None:
+            return
+        footprint = operation.footprint(site)
+        if footprint is None:
+            return
+        places = self._views(number, footprint)
+        if places is not None and places.many:
+            # A value of the same places as one before shares its object, so that their excesses can be put together.
+            known = [other for other in self._places.values() if other.sees_like(places)]
+            self._places[number], site.touches = (known or [places])[0], True
+            site.stretch, site.aim = self.region.stretch(places.overlap), min(1.0, _AIM * places.crowding**0.5)
+
+    def _place(self, number: int, index: Tensor) -> Place | None:
+        """The places of the elements `index` (P, rank) of a value; None where its planes do not touch."""
+        places = self._places.get(number)
+        return None if places is None else Place(places, index[:, list(places.axes)])
+
+    def _keep(self, number: int, box: Interval) -> None:
+        """Record the interval of a value, and its cone as far as its relaxations touch."""
+        operation, site = self.graph.nodes[number - 1].operation, self.sites[number - 1]
+        cone = operation.cone(site) if site.touches or not operation.relaxes else None
+        if site.touches:
+            site.excess = operation.excess(site, _SHARES)
+        self.cones.append(cone)
+        self.boxes.append(box if cone is None else box.intersect(cone.base))
+
+    def _views(self, number: int, footprint: Form) -> Places | None:
+        """Which pixels each place of value `number` sees, by pulling back what it depends on."""
+        (source,) = self.graph.nodes[number - 1].inputs
+        height, width = self.graph.shape_of(0)[3:]
+        views = []
+        cost = self._cost(source, footprint)
+        for start, stop in _spans(footprint, max(1, self.memory // cost), cost):
+            rows = footprint.rows(start, stop)
+            inner = self._pull(source, rows, rows.positions, lambda _: None)[0]
+            if inner is None:
+                views.append(torch.zeros((rows.positions, 4), dtype=torch.int64))
+                continue
+            first = inner.offsets[:, 3:5]
+            views.append(torch.cat([first, first + torch.tensor(inner.window[3:5])], 1))
+        shape = self.graph.shape_of(number)
+        channel = self.graph.nodes[number - 1].operation.channel_axis(shape)
+        axes = tuple(axis for axis in range(len(shape)) if axis != channel)
+        return places_of(torch.cat(views).view(*(shape[axis] for axis in axes), 4), axes, height, width)
 
     def _inquire(self, number: int, box: Interval) -> None:
         """Answer what the operation of value `number` asks about its input."""
         operation, site = self.graph.nodes[number - 1].operation, self.sites[number - 1]
         inquiry = operation.inquire(site, self._idle(number, box))
-        form = next(inquiry, None)
-        while form is not None:
+        asked = next(inquiry, None)
+        while asked is not None:
             try:
-                form = inquiry.send(self._in_batches(self.graph.nodes[number - 1].inputs[0], form))
+                form, outputs = asked
+                place = self._place(number, outputs)
+                asked = inquiry.send(self._in_batches(self.graph.nodes[number - 1].inputs[0], form, place))
             except StopIteration:
-                form = None
+                asked = None
 
     def _idle(self, number: int, box: Interval) -> Tensor:
         """The elements of a value on which nothing depends."""
@@ -85,8 +148,8 @@ class LinearBounds:
             idle &= self.graph.nodes[reader - 1].operation.ignored(box)
         return idle
 
-    def _refined(self, number: int, box: Interval, wanted: list[bool]) -> Interval:
-        """`box` with linear bounds of those elements whose readers gain from them."""
+    def _refine(self, number: int, box: Interval, wanted: list[bool]) -> None:
+        """Improve interval and cone of a value by linear bounds of those elements whose readers gain from them."""
         undecided = torch.zeros(box.lower.shape, dtype=torch.bool, device=self._device)
         for reader in self._readers[number]:
             operation = self.graph.nodes[reader - 1].operation
@@ -96,20 +159,30 @@ class LinearBounds:
                 undecided[...] = True
         count = int(undecided.sum())
         if count == 0:
-            return box
+            return
         if count > _MOST * undecided.numel():
-            return box.intersect(self._neurons(number))
+            self._learn(number, self._neurons(number))
+            return
         # Ordered by place, channels last: neurons of one place share what they are pulled through.
         channel = self.graph.nodes[number - 1].operation.channel_axis(self.graph.shape_of(number))
         at = undecided.movedim(channel, -1).nonzero().cpu()
         at = torch.cat([at[:, :channel], at[:, -1:], at[:, channel:-1]], 1)
         form = Form.units(self.graph.shape_of(number), at, self.rounding.dtype, self._device)
-        bounds = self._in_batches(number, form.with_negative())
-        place = tuple(at.to(self._device).T)
-        part = Interval(box.lower[place], box.upper[place]).intersect(Interval(bounds[:, 0], -bounds[:, 1]))
-        lower, upper = box.lower.clone(), box.upper.clone()
-        lower[place], upper[place] = part.lower, part.upper
-        return Interval(lower, upper)
+        bounds = self._in_batches(number, form.with_negative(), self._place(number, at))
+        index = tuple(at.to(self._device).T)
+        ends = bounds.new_full((2, 3, *box.lower.shape), -torch.inf)
+        ends[(slice(None), slice(None), *index)] = bounds.permute(1, 2, 0)
+        self._learn(number, ends)
+
+    def _learn(self, number: int, bounds: Tensor) -> None:
+        """Take over bounds (2, 3, *shape): those of `lower` for the value and its negative."""
+        apex, base, wide = (Interval(bounds[0, i], -bounds[1, i]) for i in range(3))
+        self.boxes[number] = self.boxes[number].intersect(base)
+        cone = self.cones[number]
+        if cone is not None:
+            if number in self._places:
+                cone = replace(cone, wide=cone.stretched(self.sites[number - 1].stretch))
+            self.cones[number] = cone.narrowed(Cone(apex, base, wide))
 
     def within(self, region: Region) -> Self:
         """The same relaxations over a part of the region: sound, and cheap, because nothing is bounded again."""
@@ -122,7 +195,7 @@ class LinearBounds:
         form = Form(
             self.margin_rows(label).unsqueeze(0), torch.zeros((1, 2), dtype=torch.int64), self.graph.output_shape
         )
-        return self.lower(len(self.graph.nodes), form)[0]
+        return self.lower(len(self.graph.nodes), form)[0, :, 1]
 
     def margin_rows(self, label: int) -> Tensor:
         """(C - 1, 1, C): the margins as functionals of the logits."""
@@ -135,21 +208,18 @@ class LinearBounds:
     def _device(self) -> torch.device:
         return self.boxes[0].lower.device
 
-    def _neurons(self, number: int) -> Interval:
-        """Linear lower and upper bounds of every element of one value."""
+    def _neurons(self, number: int) -> Tensor:
+        """(2, 3, *shape): linear bounds of every element of one value (see `_learn`)."""
         shape = self.graph.shape_of(number)
         channel = self.graph.nodes[number - 1].operation.channel_axis(shape)
         form = Form.identity(shape, channel, self.rounding.dtype, self._device)
-        bounds = self._in_batches(number, form.with_negative())  # (P, 2 K)
+        bounds = self._in_batches(number, form.with_negative(), self._place(number, form.offsets))  # (P, 2 K, 3)
         count = shape[channel]
         rest = [size for axis, size in enumerate(shape) if axis != channel]
-        lower, upper = (
-            part.reshape(*rest, count).movedim(-1, channel) for part in (bounds[:, :count], -bounds[:, count:])
-        )
-        return Interval(lower, upper)
+        return bounds.view(*rest, 2, count, 3).movedim((-3, -1, -2), (0, 1, channel + 2))
 
-    def _in_batches(self, number: int, form: Form) -> Tensor:
-        """`lower` for many functionals, no more of them at a time than `memory` allows; (P, K).
+    def _in_batches(self, number: int, form: Form, place: Place | None = None) -> Tensor:
+        """`lower` for many functionals, no more of them at a time than `memory` allows; (P, K, 3).
 
         Minus infinity, which is always true, where they would cost more than is left of `effort`.
         """
@@ -159,13 +229,14 @@ class LinearBounds:
         self.spent += cost * count * form.positions
         if left <= 0 or cost * count * form.positions > left:
             self.complete = False
-            return form.coefficients.new_full((form.positions, count), -torch.inf)
+            return form.coefficients.new_full((form.positions, count, 3), -torch.inf)
         positions = max(1, self.memory // (cost * count))
         channels = max(1, min(count, self.memory // cost))
         batches = []
         for start, stop in _spans(form, positions, cost * count):
             rows = form.rows(start, stop)
-            parts = [self.lower(number, rows.like(part)) for part in rows.coefficients.split(channels, 1)]
+            own = None if place is None else Place(place.places, place.index[start:stop])
+            parts = [self.lower(number, rows.like(part), own) for part in rows.coefficients.split(channels, 1)]
             batches.append(torch.cat(parts, 1))
         return torch.cat(batches)
 
@@ -177,27 +248,34 @@ class LinearBounds:
         self._pull(number, row.like(row.coefficients[:, :1]), functionals, elements.append)
         return max(elements)
 
-    def lower(self, number: int, form: Form) -> Tensor:
-        """(P, K): lower bounds of the functionals `form` of value `number` over the region."""
+    def lower(self, number: int, form: Form, place: Place | None = None) -> Tensor:
+        """(P, K, 3): lower bounds of the functionals `form` of value `number` as in `Region.minima`.
+
+        Those over the region always hold, the others mean something where the value has a cone, the last with `place`.
+        """
         functionals = form.positions * form.coefficients.shape[1]
-        inner, constant = self._pull(number, form, functionals, lambda _: None)
-        return constant if inner is None else self.region.minimum(inner) + constant
+        inner, constant, excesses = self._pull(number, form, functionals, lambda _: None)
+        if inner is None:
+            return constant.unsqueeze(-1).expand(-1, -1, 3)
+        return self.region.minima(inner, excesses, self._budgets, place) + constant.unsqueeze(-1)
 
     def _pull(
         self, number: int, form: Form, functionals: int, seen: Callable[[int], None]
-    ) -> tuple[Form | None, Tensor]:
-        """The functionals rewritten in the clip, and their constants.
+    ) -> tuple[Form | None, Tensor, list[Excess]]:
+        """The functionals rewritten in the clip, their constants, and by how much they may fall below that.
 
         `functionals`: how many are going to be pulled this way. `seen` hears the elements of every form on the way.
         """
         pending = {number: form}
         constant = form.coefficients.new_zeros((form.positions, form.coefficients.shape[1]))
         size, added = constant, 0
+        excesses: list[Excess] = []
         for current in range(number, 0, -1):
             arrived = pending.pop(current, None)
             if arrived is None:
                 continue
             self.check()
+            excesses = _joined(excesses, self._excess(current, arrived))
             pulled, values = self._step(current, arrived, functionals)
             if pulled.constant is not None:
                 constant, size, added = constant + pulled.constant, size + pulled.constant.abs(), added + 1
@@ -210,7 +288,28 @@ class LinearBounds:
                     margin = self._sum_margin(value, part)
                     constant, size, added = constant - margin, size + margin, added + 1
                 pending[value] = part
-        return pending.get(0), constant - self.rounding.gamma(added) * size - self.rounding.underflow
+        return pending.get(0), constant - self.rounding.gamma(added) * size - self.rounding.underflow, excesses
+
+    @property
+    def _budgets(self) -> list[float]:
+        return [share * self.radius for share in _SHARES]
+
+    def _excess(self, number: int, form: Form) -> Excess | None:
+        """By how much the functionals can fall because value `number` exceeds its planes."""
+        site = self.sites[number - 1]
+        if site.excess is None:
+            return None
+        places = self._places[number]
+        order = [axis for axis in range(len(form.shape)) if axis not in places.axes] + list(places.axes)
+
+        def arranged(x: Tensor) -> Tensor:
+            """(P, K, all other axes, rows, columns)"""
+            return x.permute(0, 1, *(axis + 2 for axis in order)).flatten(2, -3)
+
+        falls, most = arranged(form.coefficients.clamp(max=0).neg()), arranged(form.values(site.excess))
+        heights = torch.einsum("nkcyx,nzcyx->znkyx", falls, most)
+        heights = heights * (1 + self.rounding.gamma(falls.shape[2]))
+        return Excess(places, heights[:-1], heights[-1], form.offsets[:, list(places.axes)])
 
     def _step(self, number: int, form: Form, functionals: int) -> tuple[Pulled, tuple[int, ...]]:
         """Functionals of one value in terms of others, and which these are."""
@@ -228,6 +327,17 @@ class LinearBounds:
             return 0.0
         size = self.boxes[value].magnitude.unsqueeze(0)
         return self.rounding.gamma(1) * form.like(form.coefficients.abs()).contract(form.values(size)[:, 0])
+
+
+def _joined(excesses: list[Excess], more: Excess | None) -> list[Excess]:
+    """With `more`, put together with what is of the same places."""
+    if more is None:
+        return excesses
+    for i, excess in enumerate(excesses):
+        both = excess.plus(more)
+        if both is not None:
+            return [*excesses[:i], both, *excesses[i + 1 :]]
+    return [*excesses, more]
 
 
 def _spans(form: Form, positions: int, cost: int) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ That is a graph again, whose largest output is the Lipschitz constant; its linea
 forgets at every layer (docs/bounds.md, section 8).
 """
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import cached_property, partial
 
@@ -14,15 +15,17 @@ from torch import Tensor
 
 from verification.engine.bounds.budget import shared_slope
 from verification.engine.bounds.derivative import partial_derivatives
+from verification.engine.bounds.joint import Excess
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.pixels import PixelBall
+from verification.engine.bounds.places import Place
 from verification.engine.bounds.region import Region
 from verification.engine.bounds.warp import FlowBall
 from verification.engine.network.operations.base import Elementwise, Operation, Site
 from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.network.operations.mixed import Mixed
 from verification.engine.network.operations.varied import Varied
-from verification.engine.relaxation import Form, Interval
+from verification.engine.relaxation import Cone, Form, Interval
 
 
 def rate_boxes(bounds: LinearBounds) -> list[Interval]:
@@ -91,6 +94,15 @@ class FlowRates(FlowBall):
         steepest = (slopes[[0, 4]] + slopes[[3, 7]]).sum(0)
         most = steepest * steepest.new_tensor(self._unit).view(1, -1, 1, 1, 1) * (1 + self.rounding.gamma(4))
         return Interval(-most, most)
+
+    def cone(self) -> Cone | None:
+        """None: what is bounded here has no clip in the middle."""
+        return None
+
+    def minima(
+        self, form: Form, excesses: Sequence[Excess] = (), budgets: Sequence[float] = (), place: Place | None = None
+    ) -> Tensor:
+        return Region.minima(self, form)
 
     def minimum(self, form: Form) -> Tensor:
         form = form.full(0)

@@ -10,7 +10,7 @@ norm, which couples all pixels and frames.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,10 +20,12 @@ from torch.nn import functional
 
 from verification.engine.bounds.budget import shared_fall, shared_slope
 from verification.engine.bounds.derivative import flow_gradient
+from verification.engine.bounds.joint import Excess, joint_fall, joint_maximum
 from verification.engine.bounds.lattice import knots, shifted
+from verification.engine.bounds.places import Place
 from verification.engine.bounds.region import Region
 from verification.engine.perturbation import FlowSpace, Norm
-from verification.engine.relaxation import Form, Interval, Rounding
+from verification.engine.relaxation import Cone, Form, Interval, Rounding
 
 _NEAR = 0.25  # pixels; within it slopes hardly depend on the reach
 _FAR = 6.0  # pixels; further reach uses the coarser but cheaper extremes of all slopes within it
@@ -116,17 +118,39 @@ class FlowBall(Region):
             lower.append(torch.maximum(-_windowed_maximum(-frame, n), frame - fall - margin))
         return Interval(torch.stack(lower).unsqueeze(0), torch.stack(upper).unsqueeze(0))
 
+    def cone(self) -> Cone | None:
+        """The pixels' values change at most at the rate of their steepest slopes."""
+        if not self.space.shares(self.norm) or len(self._budgets) > 1 or self.radius == 0:
+            return None
+        frames = self._frames[:, 0]
+        reaches = self.space.reach(self.radius, self.norm).tolist()  # not cut off at the frame: rates hold throughout
+        changes = [_change(sided, reach * (1 + 1e-12)) for reach, sided in zip(reaches, self._whole, strict=True)]
+        fall, rise = (torch.stack(part).unsqueeze(0) for part in zip(*changes, strict=True))
+        margin = self.rounding.gamma(4) * (1 + fall + rise)
+        return Cone(Interval(frames, frames), Interval(frames - fall - margin, frames + rise + margin))
+
     def minimum(self, form: Form) -> Tensor:
+        return self.minima(form)[..., 1]
+
+    def stretch(self, overlap: int) -> float:
+        return 1.0 if self.norm is Norm.L1 else overlap**0.5
+
+    def minima(
+        self, form: Form, excesses: Sequence[Excess] = (), budgets: Sequence[float] = (), place: Place | None = None
+    ) -> Tensor:
         form = form.full(0)  # streams joined along the batch axis leave windows that begin before the only clip
         frames = form.values(self._frames)[:, 0]
         centre = form.contract(frames)
-        fall = self._greatest(form, self.radius, shared_fall)
+        if excesses or place is not None:
+            fall, wide = self._greatest_with(form, excesses, budgets, place)
+        else:
+            fall = wide = self._greatest(form, self.radius, shared_fall)
         if self.rounding.rigorous:
             size = form.like(form.coefficients.abs())
             # Slopes are at most 1 and D at most the reach, so the rounding of g and k weighs at most the last term.
-            weight = size.contract(frames) + 2 * fall + 16 * size.coefficients.flatten(2).sum(2) * max(self._reach)
+            weight = size.contract(frames) + 2 * wide + 16 * size.coefficients.flatten(2).sum(2) * max(self._reach)
             centre = centre - self.rounding.gamma(4 * form.coefficients[0, 0].numel()) * weight
-        return centre - fall
+        return torch.stack([centre, centre - fall, centre - wide], -1)
 
     def steepness(self, gradient: Interval) -> Tensor:
         """The greatest rate over the ball: where a pixel has little of the radius, its derivatives are those nearby."""
@@ -140,7 +164,7 @@ class FlowBall(Region):
             spread = spread + rounding.gamma(signed[0].numel()) * (signed.abs() + spread)
             if len(self._budgets) == 1:
                 return self._widened(self.space.support(signed, spread, copies, self.norm), signed)
-            slopes.append(self._widened(self.space.pixel_slopes(signed, spread, copies), signed))
+            slopes.append(self._widened(self.space.pixel_slopes(signed, spread, copies, self.norm), signed))
         return self._widened(shared_slope(torch.stack(slopes), self._budgets, rounding), signed)
 
     def _widened(self, rate: Tensor, terms: Tensor) -> Tensor:
@@ -157,9 +181,32 @@ class FlowBall(Region):
         if len(self._zones) == 1:
             most = self.space.support(*self._rates(form, self._zones[0]), copies, self.norm) * radius
         else:
-            slopes = [self.space.pixel_slopes(*self._rates(form, zone), copies) for zone in self._zones]
+            slopes = [self.space.pixel_slopes(*self._rates(form, zone), copies, self.norm) for zone in self._zones]
             most = shared(torch.stack(slopes), self._budgets)
         return (most + self.rounding.squares * radius).view(form.positions, count)
+
+    def _greatest_with(
+        self, form: Form, excesses: Sequence[Excess], budgets: Sequence[float], place: Place | None
+    ) -> tuple[Tensor, Tensor]:
+        """(P, K) each: the most that `_rates` and excesses allow together, and the same for `place`; never less.
+
+        There is one zone alone, because there is a cone.
+        """
+        count = form.coefficients.shape[1]
+        copies = self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
+        slopes = self.space.pixel_slopes(*self._rates(form, self._zones[0]), copies, self.norm)
+        slopes = slopes.view(form.positions, count, *form.window[3:5])
+        if self.norm is Norm.L1:
+            most = wide = joint_maximum(slopes, excesses, form, budgets, self.radius)
+        else:
+            most = wide = joint_fall(slopes, excesses, form, budgets, self.radius, self.rounding)
+            if place is not None:
+                wide = joint_fall(slopes, excesses, form, budgets, self.radius, self.rounding, place)
+                # Neither is always less: the whole ball has no room for what lies beyond the radius.
+                wide = torch.minimum(torch.maximum(wide, most), most * self.stretch(place.places.overlap))
+        margin = 1 + self.rounding.gamma(2 * slopes[0, 0].numel())
+        least = self.rounding.squares * self.radius * self.stretch(place.places.overlap if place else 1)
+        return most * margin + least, wide * margin + least
 
     def _rates(self, form: Form, zone: _Zone) -> tuple[Tensor, Tensor]:
         """The coefficients g, k (P K, t, 2, h, w) with which the functionals fall by at most `sum g . delta + k . |delta|`.

@@ -23,10 +23,13 @@ from verification.engine.relaxation.rounding import LARGEST
 
 #: Elements of all functionals of one evaluation (`LinearBounds.effort`): intervals alone for a first proof; what a small network
 #: takes; what the convolutions of a large one take; everything.
-_EFFORTS = (0, 1 << 27, 3 << 30, None)
+_EFFORTS = (0, 1 << 27, 1 << 32, None)
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
 _DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
 _AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
+_FARTHEST = (
+    64.0  # of a step where so little of the margin was used up that even a loss with the square of the radius allows it
+)
 _START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
 _RIVALS = 5  # classes that the first-order estimate looks at
 _SMALLEST = 1e-9  # in the unit of the space; below it the search gives up and the bound stays zero
@@ -125,6 +128,12 @@ def first_order_radius(problem: Problem) -> float:
     return estimate
 
 
+def _growth(lost: float) -> float:
+    """By what factor the radius may grow after a proof that lost this share of the margins."""
+    room = _AIM / max(lost, 1e-6)
+    return max(min(room, _FAST), min(math.sqrt(room), _FARTHEST), _SLOW)
+
+
 class RootSearch:
     """Anytime search for the root certificate. `lower` is always proven; `step` bounds one ball.
 
@@ -193,9 +202,10 @@ class RootSearch:
 
         It grows no faster than the margin of the last proof suggests, because failing in too large a ball is dear.
         """
-        growth = math.inf if self.kept is None else min(max(_AIM / max(1 - self.kept, 1e-6), _SLOW), _FAST)
+        growth = math.inf if self.kept is None else _growth(1 - self.kept)
         if math.isinf(self.failed):
-            radius = min(max(self.lower * min(growth, _FAST), self._first(ceiling)), ceiling)
+            step = _FAST if self.kept is None else growth
+            radius = min(max(self.lower * step, self._first(ceiling)), ceiling)
             if radius < self.problem.farthest:
                 return radius
             # Balls that hold every clip are all the same: one proves as much as is asked for.

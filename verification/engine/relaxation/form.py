@@ -40,6 +40,12 @@ class Form:
         one = torch.ones((1, 1, *[1] * len(shape)), dtype=dtype, device=device)
         return cls(one, index, shape)
 
+    @classmethod
+    def sums(cls, shape: tuple[int, ...], channel: int, dtype: torch.dtype, device: torch.device) -> "Form":
+        """For every place, which is an index along all axes but `channel`, the sum over the channels; K is 1."""
+        identity = cls.identity(shape, channel, dtype, device)
+        return identity.like(identity.coefficients.sum(1, keepdim=True))
+
     @property
     def window(self) -> tuple[int, ...]:
         return tuple(self.coefficients.shape[2:])

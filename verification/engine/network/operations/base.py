@@ -1,7 +1,7 @@
 """What an operation of the graph can do: compute, bound by intervals, and pull linear functionals back to its inputs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from verification.engine.errors import UnsupportedOperationError
-from verification.engine.relaxation import Form, Interval, Planes, Rounding
+from verification.engine.relaxation import Cone, Form, Interval, Planes, Rounding
 from verification.engine.relaxation.transpose import pull_selection
 
 Shape = tuple[int, ...]
 
-#: Asks for functionals of an operation's input and is sent their lower bounds over the region, (P, K) for each form.
-Inquiry = Generator[Form, Tensor, None]
+#: Asks for functionals of an operation's input, each for the sake of one element of the output, (P, rank of the output) int64 on
+#: the CPU, and is sent their lower bounds, (P, K, 3): at the clip itself, over the region, and there if a part alone of pixels
+#: that several places see is counted (`Cone.wide`).
+Inquiry = Generator[tuple[Form, Tensor], Tensor, None]
 
 
 #: Intervals as narrow as this, relative to what they hold, are not worth a linear bound.
@@ -27,12 +29,20 @@ class Site:
     """Where an operation stands while one region is bounded: its inputs' shapes and proven intervals, and what it keeps.
 
     `memory` holds what the operation computes once per region (planes, magnitudes) and uses in every backward pass.
+    `cones`: those of its inputs, where all have one. `touches`: whether its planes are those for what is near the clip, and
+    what they are wrong by farther away is in `excess` (`Operation.excess`). Then `stretch` is that of `Cone.stretched`, and
+    `aim` the share of the radius for which the planes are chosen.
     """
 
     shapes: tuple[Shape, ...]
     boxes: tuple[Interval, ...]
     rounding: Rounding
     memory: dict[str, Any] = field(default_factory=dict)
+    cones: tuple[Cone, ...] | None = None
+    touches: bool = False
+    stretch: float = 1.0
+    aim: float = 1.0
+    excess: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -110,9 +120,40 @@ class Operation(ABC):
         """Learn more about the input than its intervals, and keep it in `site.memory`. `idle`: outputs that do not matter."""
         yield from ()
 
+    def cone(self, site: Site) -> Cone | None:
+        """What the cones of the inputs allow; None where they are unknown, or the rule for that is."""
+        if site.cones is None or self.linear_part() is None:
+            return None
+        apex, base = (self.interval(site.rounding, *ends) for ends in _ends(site.cones))
+        return Cone(apex.widened(site.rounding.underflow), base.widened(site.rounding.underflow))
+
+    def footprint(self, site: Site) -> Form | None:
+        """One functional of the input for each place of the output, with all elements that the place depends on.
+
+        None for operations that have no `excess`.
+        """
+        return None
+
+    def excess(self, site: Site, shares: Sequence[float]) -> Tensor:
+        """(shares + 1, *output): by how much the output can exceed its planes if at most these shares are spent.
+
+        Shares are counted as in `Cone.wide`, and the result is convex in them. The last entry: the most within the region.
+        Asked of operations with a `footprint`, where `site.touches`. Beyond that, the planes hold as lower and upper ones.
+        """
+        raise NotImplementedError
+
     def channel_axis(self, shape: Shape) -> int:
         """Along which axis of its output neurons share their windows."""
         return 1 if len(shape) >= 4 else len(shape) - 1
+
+
+def _ends(cones: tuple[Cone, ...]) -> tuple[list[Interval], list[Interval]]:
+    return [cone.apex for cone in cones], [cone.base for cone in cones]
+
+
+def between(apex: Tensor, base: Tensor, share: float, rounding: Rounding) -> Tensor:
+    """`(1 - share) apex + share base`, rounded up."""
+    return (1 - share) * apex + share * base + rounding.gamma(4) * share * (apex.abs() + base.abs())
 
 
 class Rearrangement(Operation):
@@ -142,9 +183,14 @@ class Elementwise(Operation):
     def planes(self, rounding: Rounding, *boxes: Interval) -> Planes:
         """Linear bounds on the boxes, their intercepts already widened for rounding."""
 
+    def touching_planes(self, site: Site) -> Planes:
+        """Those that go with `excess`."""
+        raise NotImplementedError
+
     def backward(self, form: Form, site: Site) -> Pulled:
         if "planes" not in site.memory:
-            site.memory["planes"] = self._prepared(self.planes(site.rounding, *site.boxes), site)
+            planes = self.touching_planes(site) if site.touches else self.planes(site.rounding, *site.boxes)
+            site.memory["planes"] = self._prepared(planes, site)
         count = len(site.shapes)
         seen = form.values(site.memory["planes"])
         a, size = form.coefficients, form.coefficients.abs()

@@ -1,7 +1,7 @@
 """Max-pooling over two or three axes."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any
@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from verification.engine.network.lowering import Lowering, Value, lowers, spread
-from verification.engine.network.operations.base import Inquiry, Operation, Pulled, Site
-from verification.engine.relaxation import Form, Interval, Rounding
+from verification.engine.network.operations.base import Inquiry, Operation, Pulled, Site, between
+from verification.engine.relaxation import Cone, Form, Interval, Rounding
 from verification.engine.relaxation.transpose import pull_selection
 
 _POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
@@ -65,24 +65,96 @@ class MaxPool(Operation):
 
         Keeps `differences`: the favourites, (n, c, *output, 1), and upper and lower bounds of `x_i - x_favourite`,
         (n, c, *output, k); where the upper one is not positive the element never wins. What is left, with the favourite, are
-        the `rivals`.
+        the `rivals`. Where the planes touch, differences are `Cones` and only that of the `leader` is bounded from below.
         """
+        if site.touches:
+            yield from self._inquire_near(site, idle)
+            return
         lower, upper = self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper)
         favourite = _favourite(lower, upper)
         most, least = _differences_of_boxes(lower, upper, favourite, site.rounding)
         for bound, sign in ((most, -1.0), (least, 1.0)):
-            # Ordered by window, because functionals of one window share what they are pulled through.
-            rivals = ((most > 0) & ~idle.unsqueeze(-1)).movedim(1, -2).nonzero().cpu()
-            rivals = torch.cat([rivals[:, :1], rivals[:, -2:-1], rivals[:, 1:-2], rivals[:, -1:]], 1)
-            if len(rivals):
-                answer = yield self._differences(rivals, favourite, site, sign)
-                at = tuple(rivals.to(bound.device).T)
-                learnt = sign * answer[:, 0]
-                # An answer that is no number says nothing, and must not replace what is known.
-                better = learnt < bound[at] if sign < 0 else learnt > bound[at]
-                bound[at] = torch.where(better, learnt, bound[at])
+            yield from self._ask((most > 0) & ~idle.unsqueeze(-1), favourite, site, sign, {1: bound})
         site.memory["differences"] = favourite, most, least
         site.memory["rivals"] = (most > 0).scatter(-1, favourite, True)
+
+    def _inquire_near(self, site: Site, idle: Tensor) -> Inquiry:
+        """The same for cones: at the clip itself, over the region, and wide, in this order."""
+        assert site.cones is not None
+        cone = site.cones[0]
+        windows = [
+            (self.windows(end.lower), self.windows(end.upper))
+            for end in (cone.apex, cone.base, cone.stretched(site.stretch))
+        ]
+        favourite = _favourite(*windows[0])
+        pairs = [_differences_of_boxes(*end, favourite, site.rounding) for end in windows]
+        most, least = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        yield from self._ask((most[1] > 0) & ~idle.unsqueeze(-1), favourite, site, -1.0, dict(enumerate(most)))
+        wins = most[1] > 0
+        near = torch.where(wins, between(most[0], most[1], site.aim, site.rounding), -torch.inf)
+        leader = near.argmax(-1, keepdim=True)
+        leads = torch.zeros_like(wins).scatter(-1, leader, True) & (near > 0)
+        yield from self._ask(leads & ~idle.unsqueeze(-1), favourite, site, 1.0, dict(enumerate(least)))
+        site.memory["near"] = _Near(favourite, leader, wins, tuple(most), tuple(least))
+        site.memory["rivals"] = wins.scatter(-1, favourite, True)
+
+    def _ask(self, chosen: Tensor, favourite: Tensor, site: Site, sign: float, bounds: Mapping[int, Tensor]) -> Inquiry:
+        """Improve `bounds` of the differences that are `chosen`, in place; they are numbered as in an answer to an inquiry.
+
+        From above with `sign` -1, else from below. All follow the first entry that is a bound over the region.
+        """
+        # Ordered by window, because functionals of one window share what they are pulled through.
+        rivals = chosen.movedim(1, -2).nonzero().cpu()
+        rivals = torch.cat([rivals[:, :1], rivals[:, -2:-1], rivals[:, 1:-2], rivals[:, -1:]], 1)
+        if not len(rivals):
+            return
+        answer = yield self._differences(rivals, favourite, site, sign), rivals[:, :-1]
+        at = tuple(rivals.to(chosen.device).T)
+        learnt, known = sign * answer[:, 0], bounds[1][at]
+        # An answer that is no number says nothing, and must not replace what is known.
+        better = learnt[:, 1] < known if sign < 0 else learnt[:, 1] > known
+        for number, bound in bounds.items():
+            bound[at] = torch.where(better, learnt[:, number], bound[at])
+
+    def cone(self, site: Site) -> Cone | None:
+        """A maximum of upper ends is convex, as it must be. Below lies the element that is largest at the clip itself."""
+        if site.cones is None:
+            return None
+        apex, base = site.cones[0].apex, site.cones[0].base
+        lower, upper = self.windows(apex.lower), self.windows(apex.upper)
+        favourite = _favourite(lower, upper)
+        ends = [lower.gather(-1, favourite)[..., 0], self.windows(base.lower).gather(-1, favourite)[..., 0]]
+        return Cone(Interval(ends[0], upper.amax(-1)), Interval(ends[1], self.windows(base.upper).amax(-1)))
+
+    def footprint(self, site: Site) -> Form | None:
+        shape = self.output_shape(site.shapes[0])
+        places = Form.sums(shape, 1, site.rounding.dtype, site.boxes[0].lower.device)
+        window = [(size - 1) * gap + 1 for size, gap in zip(self.kernel, self.dilation, strict=True)]
+        offsets = places.offsets.clone()
+        offsets[:, 2:] = offsets[:, 2:] * torch.tensor(self.stride) - torch.tensor(self.padding)
+        ones = places.coefficients.new_ones((1, 1, 1, shape[1], *window))
+        return Form(ones, offsets, site.shapes[0]).clipped()
+
+    def excess(self, site: Site, shares: Sequence[float]) -> Tensor:
+        near: _Near = site.memory["near"]
+        tilt = near.tilt(site)
+        start = near.height(site, tilt, 0.0)
+        heights = [near.height(site, tilt, share) for share in shares] + [near.height(site, tilt, 1.0, wide=False)]
+        return (torch.stack(heights) - start).clamp(min=0)
+
+    def _touching(self, site: Site) -> Tensor:
+        """As `_prepare`: below the favourite, above it a part of the leader's difference too."""
+        near: _Near = site.memory.pop("near")
+        size = _size(self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper))
+        tilt = near.tilt(site)
+        constant = near.height(site, tilt, 0.0)
+        below, leading = (
+            functional.one_hot(i[..., 0], size.shape[-1]).to(size.dtype) for i in (near.favourite, near.leader)
+        )
+        slope = leading * tilt.unsqueeze(-1)
+        above = below * (1 - tilt).unsqueeze(-1) + slope
+        weight = ((below + above + slope) * size).sum(-1) + constant + size.gather(-1, near.favourite)[..., 0]
+        return torch.stack([*below.unbind(-1), *above.unbind(-1), constant, weight])
 
     def _differences(self, rivals: Tensor, favourite: Tensor, site: Site, sign: float) -> Form:
         """`sign (x_i - x_favourite)` for each row (n, c, *output, i) of `rivals`, on pooling windows of one channel."""
@@ -101,7 +173,7 @@ class MaxPool(Operation):
     def planes(self, site: Site) -> Tensor:
         """What `_prepare` gives, once for each region; `inquire` has been answered."""
         if "planes" not in site.memory:
-            site.memory["planes"] = self._prepare(site)
+            site.memory["planes"] = self._touching(site) if site.touches else self._prepare(site)
         return site.memory["planes"]
 
     def _prepare(self, site: Site) -> Tensor:
@@ -182,6 +254,49 @@ class MaxPool(Operation):
         weights = Interval(alone.to(lower.dtype), possible.to(lower.dtype))
         elements = Interval(gradient.lower.unsqueeze(-1), gradient.upper.unsqueeze(-1)).times(weights, 0.0)
         return pull_selection(self.windows, site.shapes, elements, site.rounding)
+
+
+@dataclass(frozen=True)
+class _Near:
+    """What is known of the differences to the favourite near the clip: `most` and `least` (n, c, *output, k) at the clip itself,
+    over the region, and wide. `wins`: which can be positive. `leader` (n, c, *output, 1): the one that is likely to be.
+    """
+
+    favourite: Tensor
+    leader: Tensor
+    wins: Tensor
+    most: tuple[Tensor, ...]
+    least: tuple[Tensor, ...]
+
+    def _leading(self, site: Site, share: float, end: int) -> tuple[Tensor, Tensor]:
+        """How far the leader can be above the favourite and below it, from above; (n, c, *output) each."""
+        any_wins = self.wins.any(-1)
+        parts = []
+        for bounds, sign in ((self.most, 1.0), (self.least, -1.0)):
+            apex, base = (
+                torch.where(any_wins, sign * bounds[i].gather(-1, self.leader)[..., 0], 0.0) for i in (0, end)
+            )
+            parts.append(between(apex, base, share, site.rounding))
+        return parts[0], parts[1].clamp(min=0)
+
+    def tilt(self, site: Site) -> Tensor:
+        """(n, c, *output): the slope of the chord of `max(0, d)`, d being the leader's difference, over `site.aim`."""
+        above, below = self._leading(site, site.aim, 1)
+        above = above.clamp(min=0)
+        width = above + below
+        return torch.where(width > 0, above / torch.where(width > 0, width, 1.0), 0.0)
+
+    def height(self, site: Site, tilt: Tensor, share: float, wide: bool = True) -> Tensor:
+        """The most by which the maximum exceeds the favourite and `tilt` of the leader's difference, at a share of the radius.
+
+        Where the leader is the largest, by `(1 - tilt) d`; where another is, by that one's difference less `tilt d`.
+        """
+        end = 2 if wide else 1
+        above, below = self._leading(site, share, end)
+        others = self.wins.scatter(-1, self.leader, False)
+        apex, base = (torch.where(others, self.most[i], 0.0) for i in (0, end))
+        second = between(apex, base, share, site.rounding).amax(-1).clamp(min=0)
+        return torch.maximum((1 - tilt) * above, tilt * below + second).clamp(min=0)
 
 
 def _size(lower: Tensor, upper: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """ReLU and LeakyReLU: piecewise linear with one kink at zero."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from verification.engine.network.lowering import Lowering, Value, lowers
-from verification.engine.network.operations.base import Elementwise
-from verification.engine.relaxation import Interval, Planes, Rounding
+from verification.engine.network.operations.base import Elementwise, Site, between
+from verification.engine.relaxation import Cone, Form, Interval, Planes, Rounding
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,67 @@ class Relu(Elementwise):
         steep = torch.where(upper > -lower, torch.ones_like(lower), torch.full_like(lower, self.slope))
         below = torch.where(kinked, steep, straight)
         return Planes((below,), torch.zeros_like(lower), (chord,), intercept)
+
+    def cone(self, site: Site) -> Cone | None:
+        """Convex: so are the upper ends. Below, the function lies above the straight line on the apex's side of the kink."""
+        if site.cones is None:
+            return None
+        ((apex, base),) = ((cone.apex, cone.base) for cone in site.cones)
+        ends = [self.interval(site.rounding, end) for end in (apex, base)]
+        rising = apex.lower > 0
+        slope = torch.where(rising, 1.0, self.slope)
+        margin = site.rounding.gamma(1) * base.lower.abs() if self.slope else 0.0
+        return Cone(
+            Interval(torch.where(rising, apex.lower, ends[0].lower), ends[0].upper),
+            Interval(slope * base.lower - margin, ends[1].upper),
+        )
+
+    def footprint(self, site: Site) -> Form | None:
+        shape = site.shapes[0]
+        return Form.sums(shape, self.channel_axis(shape), site.rounding.dtype, site.boxes[0].lower.device)
+
+    def touching_planes(self, site: Site) -> Planes:
+        """Below the straight line on the clip's side of the kink, above one that is tilted by `_tilt` of the bend."""
+        rising, tilt = self._rising(site), self._tilt(site)
+        bend = 1 - self.slope
+        slope = torch.where(rising, 1.0, torch.full_like(tilt, self.slope))
+        above = torch.where(rising, 1 - bend * tilt, self.slope + bend * tilt)
+        margin = site.rounding.gamma(4) * site.boxes[0].magnitude
+        return Planes((slope,), -margin, (above,), bend * self._height(site, tilt, 0.0) + margin)
+
+    def excess(self, site: Site, shares: Sequence[float]) -> Tensor:
+        tilt = self._tilt(site)
+        start = self._height(site, tilt, 0.0)
+        heights = [self._height(site, tilt, share) for share in shares] + [self._height(site, tilt, 1.0, wide=False)]
+        excess = (1 - self.slope) * (torch.stack(heights) - start).clamp(min=0)
+        return excess * self.undecided(site.boxes[0])
+
+    def _rising(self, site: Site) -> Tensor:
+        """Whether the clip is on the right of the kink."""
+        assert site.cones is not None
+        return site.cones[0].apex.centre > 0
+
+    def _beyond(self, site: Site, share: float, wide: bool) -> tuple[Tensor, Tensor]:
+        """Upper bounds of how far x is beyond the kink, as seen from the clip, and of how far on the clip's side."""
+        assert site.cones is not None
+        rising, cone = self._rising(site), site.cones[0]
+        apex, base = cone.apex, cone.stretched(site.stretch) if wide else cone.base
+        most, least = (
+            between(*ends, share, site.rounding) for ends in ((apex.upper, base.upper), (-apex.lower, -base.lower))
+        )
+        return torch.where(rising, least, most), torch.where(rising, most, least)
+
+    def _tilt(self, site: Site) -> Tensor:
+        """That of the chord over what `site.aim` of the radius allows; none where the kink is out of its reach."""
+        beyond, before = (end.clamp(min=0) for end in self._beyond(site, site.aim, wide=False))
+        width = beyond + before
+        kinked = (width > 0) & self.undecided(site.boxes[0])
+        return torch.where(kinked, beyond / torch.where(kinked, width, 1.0), 0.0)
+
+    def _height(self, site: Site, tilt: Tensor, share: float, wide: bool = True) -> Tensor:
+        """The most by which `max(0, d)` exceeds `tilt d`, d being how far x is beyond the kink."""
+        beyond, before = self._beyond(site, share, wide)
+        return torch.maximum((1 - tilt) * beyond, tilt * before).clamp(min=0)
 
     def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
         steep = torch.ones_like(boxes[0].lower)

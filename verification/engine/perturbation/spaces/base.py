@@ -137,6 +137,10 @@ class FlowSpace(Space):
         outside the window have coefficient zero. Returns (rows,). An upper bound is allowed, a lower one never.
         """
 
+    def shares(self, norm: Norm) -> bool:
+        """Whether `||delta||_p`, with finite p, is the p-norm of what the pixels spend: the norms of their delta."""
+        return False
+
     def zones(self, norm: Norm) -> tuple[float, ...]:
         """Shares of the radius, rising and below 1, at which a single pixel's part of it is worth telling apart.
 
@@ -144,6 +148,6 @@ class FlowSpace(Space):
         """
         return ()
 
-    def pixel_slopes(self, signed: Tensor, spread: Tensor, copies: Tensor) -> Tensor:
-        """(rows, wh ww): at what rate `support` rises with the budget of one pixel. Only for spaces with `zones`."""
+    def pixel_slopes(self, signed: Tensor, spread: Tensor, copies: Tensor, norm: Norm) -> Tensor:
+        """(rows, wh ww): at what rate `support` rises with the budget of one pixel. Only where the pixels share the radius."""
         raise NotImplementedError

@@ -37,10 +37,16 @@ class Dense(FlowSpace):
             return (torch.linalg.vector_norm(size, dim=2).square() * copies).sum(1).sqrt()
         return torch.where(copies > 0, size.amax(2), size.new_zeros(())).amax(1)
 
+    def shares(self, norm: Norm) -> bool:
+        return norm is not Norm.LINF
+
     def zones(self, norm: Norm) -> tuple[float, ...]:
         # In L2 every pixel has a part z_x of the radius with sum z_x^2 <= r^2, and most have very little of it.
         return (0.2, 0.45) if norm is Norm.L2 else ()
 
-    def pixel_slopes(self, signed: Tensor, spread: Tensor, copies: Tensor) -> Tensor:
-        size = signed.abs().add_(spread).square_().sum(2) * copies[:, :, None, None]
-        return size.sum(1).sqrt_().flatten(1)
+    def pixel_slopes(self, signed: Tensor, spread: Tensor, copies: Tensor, norm: Norm) -> Tensor:
+        size = signed.abs().add_(spread)
+        if norm is Norm.L1:
+            moving = (copies > 0)[:, :, None, None]
+            return torch.where(moving, size.amax(2), 0.0).amax(1).flatten(1)
+        return (size.square_().sum(2) * copies[:, :, None, None]).sum(1).sqrt_().flatten(1)
