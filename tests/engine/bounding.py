@@ -167,6 +167,9 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "pooled strides": lambda: Chain(
         nn.Conv2d(3, 4, 2, stride=2), nn.MaxPool2d(2), nn.Conv2d(4, 4, 2), nn.ReLU(), per_frame=True
     ),
+    "pool after pool": lambda: Chain(
+        nn.Conv2d(3, 4, 2), nn.MaxPool2d(2, stride=1), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 3, 2), per_frame=True
+    ),
     "linear": lambda: Chain(nn.Identity()),
     "less the maxima": LessTheMaxima,
     "max pool 3d": lambda: Chain(nn.Conv3d(3, 4, 2), nn.MaxPool3d(2), nn.ReLU(), nn.AdaptiveAvgPool3d(1)),

@@ -31,7 +31,16 @@ from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Cone, Form, Interval, Rounding
 
 #: Networks with layers that can touch; radii keep every displacement below a quarter of a pixel, where cones are known.
-TOUCHING = ("conv3d", "conv2d deep", "max pool", "pooled convolutions", "pooled strides", "max pool 3d", "side by side")
+TOUCHING = (
+    "conv3d",
+    "conv2d deep",
+    "max pool",
+    "pooled convolutions",
+    "pooled strides",
+    "pool after pool",
+    "max pool 3d",
+    "side by side",
+)
 RADIUS = {Norm.L1: 0.2, Norm.L2: 0.1}
 
 
@@ -206,8 +215,8 @@ def test_no_division_of_the_radius_falls_further(
                 value = fall(z, power)
                 assert float(value.detach()) <= float(most) * (1 + 1e-9)
                 (gradient,) = torch.autograd.grad(value, z)
-                step = gradient * (counted > 0)
-                z = (z.detach() + step * whole / (float(step.norm()) + 1e-300)).clamp(min=0)
+                ascent = gradient * (counted > 0)
+                z = (z.detach() + ascent * whole / (float(ascent.norm()) + 1e-300)).clamp(min=0)
 
 
 def test_without_heights_the_joint_fall_is_the_norm() -> None:

@@ -123,7 +123,7 @@ def test_every_level_of_effort_proves_balls_that_no_attack_leaves(
 ) -> None:
     problem = make_problem("pooled convolutions", norm)
     best = finish(RootSearch(problem, limit=None), upper=None)[-1]
-    monkeypatch.setattr(root, "_EFFORTS", (0, 300, 5_000, None))
+    monkeypatch.setattr(root, "_EFFORTS", ((0, 1.0), (300, 1.0), (5_000, 0.5), (None, 1.0)))
     search = RootSearch(problem, limit=None, float32_first=float32_first)
     levels = []
     while not search.finished:

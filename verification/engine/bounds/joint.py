@@ -14,7 +14,7 @@ from verification.engine.bounds.places import Place, Places
 from verification.engine.relaxation import Form, Rounding
 
 _LEAST = 0.05  # of the linear part goes to every excess, relative to an even share
-_STEPS = 6  # of the search for the multiplier; they decide tightness, never soundness
+_STEPS = 4  # of the search for the multiplier; they decide tightness, never soundness
 
 
 @dataclass(frozen=True)

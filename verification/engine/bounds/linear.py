@@ -28,10 +28,11 @@ from verification.engine.relaxation import Cone, Form, Interval
 _MOST = 0.5
 #: As many elements of functionals of one place on average make it worth while to batch them place by place.
 _SHARED = 1 << 14
-#: Of the radius: at these it is known how far values can exceed their planes. More than the radius is spent where a part alone is
-#: counted of what several places see.
+#: The share of the radius that planes near the clip are chosen for, times the root of the number of places that do not overlap.
 _AIM = 6.0
-_SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
+#: Of the radius: at these it is known how far values can exceed their planes. More than the radius is spent where a part
+#: alone is counted of what several places see.
+_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
 
 
 def _never() -> None:
@@ -44,7 +45,9 @@ class LinearBounds:
     `graph` must have been cast to that arithmetic. `check` is called between pieces of work and may raise `Stopped`.
     `memory` bounds the elements of one batch of functionals at the clip; more are bounded in several batches.
     `effort` bounds the elements of all functionals together: where it is spent, from the clip on, the rest is left to
-    interval arithmetic, and `complete` is False.
+    interval arithmetic, and `complete` is False. The same goes for functionals that see more than the share `widest` of the clip.
+    `places`: what is known of the values' places, from other regions of the same
+    graph; it is added to.
     """
 
     def __init__(
@@ -54,15 +57,19 @@ class LinearBounds:
         check: Callable[[], None] = _never,
         memory: int = 1 << 21,
         effort: int | None = None,
+        widest: float = 1.0,
+        places: dict[int, Places | None] | None = None,
     ) -> None:
         self.graph, self.region, self.rounding = graph, region, region.rounding
         self.check, self.memory, self.effort = check, memory, effort
         self.radius = region.radius
         self.spent, self.complete = 0, True
+        self._largest = math.inf if widest >= 1 else widest * math.prod(graph.input_shape)
         self.boxes: list[Interval] = [region.interval()]
         self.cones: list[Cone | None] = [region.cone()]
         self.sites: list[Site] = []
         self._places: dict[int, Places] = {}
+        self._seen = {} if places is None else places
         self._readers = _readers(graph)
         self._pooled = _pooled(graph)
         wanted = _wanted(graph)
@@ -87,11 +94,16 @@ class LinearBounds:
         footprint = operation.footprint(site)
         if footprint is None:
             return
-        places = self._views(number, footprint)
+        if number not in self._seen:
+            self._seen[number] = self._views(number, footprint)
+        places = self._seen[number]
         if places is not None and places.many:
             # A value of the same places as one before shares its object, so that their excesses can be put together.
             known = [other for other in self._places.values() if other.sees_like(places)]
             self._places[number], site.touches = (known or [places])[0], True
+            # What several places see is divided between the places of a value: of other places it is another part.
+            if self._places.get(self.graph.nodes[number - 1].inputs[0]) is not self._places[number]:
+                site.cones = tuple(replace(cone, wide=None) for cone in site.cones)
             site.stretch, site.aim = self.region.stretch(places.overlap), min(1.0, _AIM * places.crowding**0.5)
 
     def _place(self, number: int, index: Tensor) -> Place | None:
@@ -226,8 +238,9 @@ class LinearBounds:
         count = form.coefficients.shape[1]
         left = math.inf if self.effort is None else self.effort - self.spent
         cost = self._cost(number, form) if left > 0 else 0
-        self.spent += cost * count * form.positions
-        if left <= 0 or cost * count * form.positions > left:
+        too_wide = cost > self._largest
+        self.spent += 0 if too_wide else cost * count * form.positions
+        if left <= 0 or too_wide or cost * count * form.positions > left:
             self.complete = False
             return form.coefficients.new_full((form.positions, count, 3), -torch.inf)
         positions = max(1, self.memory // (cost * count))

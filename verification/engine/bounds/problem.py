@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor
 
+from verification.engine.bounds.places import Places
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
 from verification.engine.perturbation import Norm, Space
@@ -39,6 +40,11 @@ class Problem:
         with torch.no_grad():
             label = int(graph(frames.double().unsqueeze(0)).argmax())
         return cls(graph, frames, space, specification.norm, label)
+
+    @cached_property
+    def places(self) -> dict[int, Places | None]:
+        """Which pixels the values of the graph see, as far as that has been asked (`LinearBounds`)."""
+        return {}
 
     @cached_property
     def _by_dtype(self) -> dict[torch.dtype, Graph]:

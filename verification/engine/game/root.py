@@ -21,15 +21,18 @@ from verification.engine.bounds.region import Region
 from verification.engine.relaxation import Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
-#: Elements of all functionals of one evaluation (`LinearBounds.effort`): intervals alone for a first proof; what a small network
-#: takes; what the convolutions of a large one take; everything.
-_EFFORTS = (0, 1 << 27, 1 << 32, None)
+#: Elements of all functionals of one evaluation, and the share of the clip that one of them may see (`LinearBounds`): intervals
+#: alone for a first proof; what a small network takes; what looks at few frames of a large one; everything.
+_EFFORTS: tuple[tuple[int | None, float], ...] = ((0, 1.0), (1 << 27, 1.0), (None, 0.2), (None, 1.0))
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
 _DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
 _AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
-_FARTHEST = (
-    64.0  # of a step where so little of the margin was used up that even a loss with the square of the radius allows it
-)
+_STEEP, _SLOWEST = (
+    0.2,
+    1.1,
+)  # of a large network the loss grows with the fifth power of the radius, as measured; least step
+_LARGE = 512.0  # its linear bounds are first tried this far below the first-order estimate
+_AGAIN = 4.0  # and after a failure this much nearer
 _START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
 _RIVALS = 5  # classes that the first-order estimate looks at
 _SMALLEST = 1e-9  # in the unit of the space; below it the search gives up and the bound stays zero
@@ -54,14 +57,14 @@ def attempt(
     radius: float,
     rigorous: bool,
     check: Callable[[], None],
-    effort: int | None = None,
+    effort: tuple[int | None, float] = (None, 1.0),
     least: float = 0.0,
 ) -> Attempt:
     """Bound the margins over the ball of `radius` and, if they are not all positive, over smaller ones above `least`.
 
     With `rigorous` the answer is a proof for all real-valued perturbations, in float64 with rounding accounted for;
     without, it is float32's opinion. Relaxations of a ball hold in every smaller ball: those are cheap, if not as tight as with
-    relaxations of their own. `effort`: see `LinearBounds`.
+    relaxations of their own. `effort`: see `_EFFORTS`.
     """
     rounding = Rounding(rigorous)
 
@@ -69,7 +72,9 @@ def attempt(
         return ball_around(problem.frames, problem.space, problem.norm, size, rounding)
 
     with torch.no_grad():
-        bounds = LinearBounds(problem.graph_in(rounding.dtype), ball(radius), check, effort=effort)
+        graph = problem.graph_in(rounding.dtype)
+        most, widest = effort
+        bounds = LinearBounds(graph, ball(radius), check, effort=most, widest=widest, places=problem.places)
         margins = bounds.margins(problem.label)
         kept = float((margins / _clip_margins(problem).to(margins)).nan_to_num(nan=-math.inf).min())
         if not all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes):
@@ -128,10 +133,10 @@ def first_order_radius(problem: Problem) -> float:
     return estimate
 
 
-def _growth(lost: float) -> float:
-    """By what factor the radius may grow after a proof that lost this share of the margins."""
+def _growth(lost: float, large: bool) -> float:
+    """By what factor the radius may grow after a proof that lost this share of the margins; `large`: of a large network."""
     room = _AIM / max(lost, 1e-6)
-    return max(min(room, _FAST), min(math.sqrt(room), _FARTHEST), _SLOW)
+    return max(room**_STEEP, _SLOWEST) if large else min(max(room, _SLOW), _FAST)
 
 
 class RootSearch:
@@ -189,8 +194,13 @@ class RootSearch:
             if (self.lower > 0 and not result.complete) or self.failed <= _SMALLEST:
                 self.level, self.kept = 1, None
                 self.failed, self.final = math.inf, False  # what intervals alone cannot prove says little
-        elif result.proven < radius and not result.complete:
+        elif result.proven < radius and not result.complete and self._exhausted:
             self.level, self.kept = self.level + 1, None
+
+    @property
+    def _exhausted(self) -> bool:
+        """Whether the level has done what it can: a large network's is not given up before it has proven something."""
+        return self.level <= 1 or self.kept is not None or self.failed <= self.lower * _DEEP
 
     def _settled(self, ceiling: float) -> bool:
         """The bracket is closed for good, the ceiling reached, every clip proven, or even the smallest radius has failed."""
@@ -202,7 +212,7 @@ class RootSearch:
 
         It grows no faster than the margin of the last proof suggests, because failing in too large a ball is dear.
         """
-        growth = math.inf if self.kept is None else _growth(1 - self.kept)
+        growth = math.inf if self.kept is None else _growth(1 - self.kept, self.level > 1)
         if math.isinf(self.failed):
             step = _FAST if self.kept is None else growth
             radius = min(max(self.lower * step, self._first(ceiling)), ceiling)
@@ -213,6 +223,10 @@ class RootSearch:
         high = min(self.failed, ceiling)
         if not self.lower:
             return high / (_DEEP if self.level == 0 else 8)
+        if self.level > 1 and self.kept is None:
+            near = min(self._estimate / _LARGE, high / _AGAIN)
+            if near > self.lower * _AGAIN:
+                return near
         return min(math.sqrt(self.lower * high), self.lower * growth)
 
     @cached_property

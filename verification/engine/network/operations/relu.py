@@ -82,9 +82,10 @@ class Relu(Elementwise):
         return excess * self.undecided(site.boxes[0])
 
     def _rising(self, site: Site) -> Tensor:
-        """Whether the clip is on the right of the kink."""
+        """Whether the clip is on the right of the kink; where all of the region is on one side, whether that is the right one."""
         assert site.cones is not None
-        return site.cones[0].apex.centre > 0
+        box = site.boxes[0]
+        return torch.where(self.undecided(box), site.cones[0].apex.centre > 0, box.lower >= 0)
 
     def _beyond(self, site: Site, share: float, wide: bool) -> tuple[Tensor, Tensor]:
         """Upper bounds of how far x is beyond the kink, as seen from the clip, and of how far on the clip's side."""
