@@ -9,7 +9,7 @@ from tests.engine.bounding import HEIGHT, LENGTH, WIDTH, attacked, flow_region, 
 from verification.engine.bounds.problem import Problem
 from verification.engine.errors import Stopped
 from verification.engine.game import root
-from verification.engine.game.root import RootSearch, attempt, prove
+from verification.engine.game.root import Attempt, RootSearch, attempt, prove
 from verification.engine.network.operations.linear import Linear
 from verification.engine.perturbation import Norm, build_space
 from verification.engine.relaxation import Rounding
@@ -113,6 +113,25 @@ def test_a_clip_on_the_decision_boundary_has_radius_zero() -> None:
     problem = replace(problem, graph=replace(problem.graph, nodes=(*before, tied)))
     search = RootSearch(problem, limit=None)
     finish(search, upper=None)
+    assert search.lower == 0.0
+
+
+def test_where_nothing_is_proven_the_levels_between_intervals_and_all_effort_are_tried_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As for a network so large that less than all effort always leaves something out."""
+    search = RootSearch(make_problem("linear", Norm.L2), limit=None)
+    levels: list[int] = []
+
+    def fails(*_: object) -> Attempt:
+        levels.append(search.level)
+        return Attempt(proven=0.0, kept=-1.0, complete=search.level == 3)
+
+    monkeypatch.setattr(root, "attempt", fails)
+    while not search.finished and len(levels) < 200:
+        search.step(None, never)
+    assert search.finished
+    assert levels.count(1) == levels.count(2) == 1
     assert search.lower == 0.0
 
 

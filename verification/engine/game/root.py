@@ -27,10 +27,7 @@ _EFFORTS: tuple[tuple[int | None, float], ...] = ((0, 1.0), (1 << 27, 1.0), (Non
 _FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
 _DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
 _AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
-_STEEP, _SLOWEST = (
-    0.2,
-    1.1,
-)  # of a large network the loss grows with the fifth power of the radius, as measured; least step
+_STEEP, _SLOWEST = 0.2, 1.1  # a large network's loss grows with the fifth power of the radius, as measured; least step
 _LARGE = 512.0  # its linear bounds are first tried this far below the first-order estimate
 _AGAIN = 4.0  # and after a failure this much nearer
 _START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
@@ -199,8 +196,11 @@ class RootSearch:
 
     @property
     def _exhausted(self) -> bool:
-        """Whether the level has done what it can: a large network's is not given up before it has proven something."""
-        return self.level <= 1 or self.kept is not None or self.failed <= self.lower * _DEEP
+        """Whether the level has done what it can: a large network's is not given up before it has proven something.
+
+        Unless nothing has been proven at all: then there is nothing to come near to, and only all effort ends the search.
+        """
+        return self.level <= 1 or self.kept is not None or not self.lower or self.failed <= self.lower * _DEEP
 
     def _settled(self, ceiling: float) -> bool:
         """The bracket is closed for good, the ceiling reached, every clip proven, or even the smallest radius has failed."""
