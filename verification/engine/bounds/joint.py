@@ -41,14 +41,10 @@ class Excess:
 
     def _sides(self, form: Form) -> list[tuple[Tensor, Tensor]]:
         """Of rows and columns the places (P or 1, n) and pixels (P or 1, m) of the windows."""
-        first, pixels = self.first, form.offsets[:, 3:5]
-        if bool((first == first[:1]).all()) and bool((pixels == pixels[:1]).all()):
-            first, pixels = first[:1], pixels[:1]
-        sizes = zip(self.heights.shape[3:], form.window[3:5], strict=True)
-        return [
-            (first[:, i, None] + torch.arange(n), pixels[:, i, None] + torch.arange(m))
-            for i, (n, m) in enumerate(sizes)
-        ]
+        first, offsets = self.first, form.offsets[:, 3:5]
+        kept = 1 if bool((first == first[:1]).all()) and bool((offsets == offsets[:1]).all()) else None
+        places = [first[:kept, i, None] + torch.arange(n) for i, n in enumerate(self.heights.shape[3:])]
+        return list(zip(places, (pixels[:kept] for pixels in _pixels(form)), strict=True))
 
     def gathered(self, values: Tensor, form: Form) -> Tensor:
         """Values (P, K, h, w) of the pixels, divided between the places that see them: (P, K, rows, columns)."""
@@ -68,13 +64,18 @@ class Excess:
         for side, (places, pixels), weights in zip(
             (self.places.rows, self.places.columns),
             self._sides(form),
-            place.weights([form.offsets[:, 3 + i, None] + torch.arange(form.window[3 + i]) for i in range(2)]),
+            place.weights(_pixels(form)),
             strict=True,
         ):
             # What the place does not see cannot count for the functional: it does not depend on it.
             seen = side.seen(places, pixels) & (weights > 0).unsqueeze(1)
             parts.append(torch.where(seen, weights.unsqueeze(1), 1.0).amin(2))
         return (parts[0].unsqueeze(2) * parts[1].unsqueeze(1)).unsqueeze(1)
+
+
+def _pixels(form: Form) -> list[Tensor]:
+    """The rows and the columns of the clip that windows see, (P, n) each."""
+    return [form.offsets[:, axis, None] + torch.arange(form.window[axis]) for axis in (3, 4)]
 
 
 def _index_of(budgets: Sequence[float], radius: float) -> int:
@@ -120,9 +121,7 @@ def joint_fall(
     squares = slopes.square()
     scales: list[Tensor | None] = [None] * len(excesses)
     if place is not None:
-        down, across = place.weights(
-            [form.offsets[:, 3 + i, None] + torch.arange(form.window[3 + i]) for i in range(2)]
-        )
+        down, across = place.weights(_pixels(form))
         weights = (down.unsqueeze(2) * across.unsqueeze(1)).unsqueeze(1).to(squares)
         squares = torch.where(weights > 0, squares / weights, squares)
         scales = [excess.smallest(place, form).sqrt().to(squares) for excess in excesses]

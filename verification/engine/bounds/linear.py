@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from verification.engine.bounds.joint import Excess
-from verification.engine.bounds.places import Place, Places, places_of
+from verification.engine.bounds.places import CROWD, Place, Places, places_of
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Pulled, Site
@@ -31,8 +31,8 @@ _SHARED = 1 << 14
 #: The share of the radius that planes near the clip are chosen for, times the root of the number of places that do not overlap.
 _AIM = 6.0
 #: Of the radius: at these it is known how far values can exceed their planes. More than the radius is spent where a part
-#: alone is counted of what several places see.
-_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
+#: alone is counted of what several places see: at most the root of `CROWD` times as much, or heights would end too early.
+_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, CROWD**0.5)
 
 
 def _never() -> None:

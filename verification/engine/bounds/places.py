@@ -10,8 +10,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-#: As many places to each pixel's view as make it worth while to tell them apart, and of how many a pixel may be in view.
-_MANY, _CROWD = 4, 16
+#: As many places to each pixel's view as make it worth while to tell them apart.
+_MANY = 4
+#: In view of no more places than this a pixel may be.
+CROWD = 16
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Places:
 
     @property
     def many(self) -> bool:
-        return self.overlap <= _CROWD and self.crowding <= 1 / _MANY
+        return self.overlap <= CROWD and self.crowding <= 1 / _MANY
 
 
 def places_of(views: Tensor, axes: tuple[int, ...], height: int, width: int) -> Places | None:
