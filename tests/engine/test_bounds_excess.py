@@ -21,7 +21,7 @@ from tests.engine.bounding import (
     worst_violation,
 )
 from verification.engine.bounds import places, warp
-from verification.engine.bounds.joint import Excess, joint_fall, joint_maximum
+from verification.engine.bounds.joint import Excess, Slopes, joint_fall, joint_maximum
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.places import Place, Places, Side
 from verification.engine.network.export import export_graph
@@ -30,7 +30,7 @@ from verification.engine.network.operations.base import Site
 from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Cone, Form, Interval, Rounding
 
-#: Networks with layers that can touch; radii keep every displacement below a quarter of a pixel, where cones are known.
+#: Networks with layers that can touch.
 TOUCHING = (
     "conv3d",
     "conv2d deep",
@@ -41,7 +41,10 @@ TOUCHING = (
     "max pool 3d",
     "side by side",
 )
+#: Every displacement stays below a quarter of a pixel.
 RADIUS = {Norm.L1: 0.2, Norm.L2: 0.1}
+#: Times `RADIUS`: in L2 slopes then depend on what a pixel spends.
+FAR = 12.0
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def touched(linear: LinearBounds) -> int:
 @pytest.mark.usefixtures("everywhere")
 def test_no_point_of_the_ball_leaves_the_bounds(name: str, norm: Norm, seed: int) -> None:
     frames, graph = make_frames(seed), make_graph(name, seed, 3.0)
-    for scale in (0.2, 1.0):
+    for scale in (0.2, 1.0, FAR):
         region, points = flow_region(frames, "dense", norm, RADIUS[norm] * scale, Rounding(rigorous=True))
         assert touched(bounds_of(graph, region)) > 0
         assert worst_violation(graph, region, points, seed) <= TOLERANCE[True]
@@ -71,10 +74,11 @@ def test_no_point_of_the_ball_leaves_the_bounds(name: str, norm: Norm, seed: int
 @pytest.mark.usefixtures("everywhere")
 def test_values_stay_in_their_cones_at_every_share_of_the_radius(name: str, norm: Norm) -> None:
     frames, graph = make_frames(3), make_graph(name, 3, 3.0)
-    region, points = flow_region(frames, "dense", norm, RADIUS[norm], Rounding(rigorous=True))
-    linear = bounds_of(graph, region)
-    for share in (0.0, 0.03, 0.3, 0.7, 1.0):
-        assert outside_cones(linear, points, share) <= TOLERANCE[True]
+    for scale in (1.0, FAR):
+        region, points = flow_region(frames, "dense", norm, RADIUS[norm] * scale, Rounding(rigorous=True))
+        linear = bounds_of(graph, region)
+        for share in (0.0, 0.03, 0.3, 0.7, 1.0):
+            assert outside_cones(linear, points, share) <= TOLERANCE[True]
 
 
 def following(linear: LinearBounds, points: Points) -> list[Tensor]:
@@ -110,17 +114,19 @@ def outside_cones(linear: LinearBounds, points: Points, share: float) -> float:
     return worst
 
 
+@pytest.mark.parametrize("times", [1.0, FAR])
 @pytest.mark.parametrize("norm", RADIUS, ids=lambda norm: norm.name)
 @pytest.mark.usefixtures("everywhere")
-def test_relaxations_hold_in_smaller_balls(norm: Norm) -> None:
+def test_relaxations_hold_in_smaller_balls(norm: Norm, times: float) -> None:
     frames, graph = make_frames(4), make_graph("pooled convolutions", 4, 3.0)
     rounding = Rounding(rigorous=True)
-    region, _ = flow_region(frames, "dense", norm, RADIUS[norm], rounding)
+    radius = RADIUS[norm] * times
+    region, _ = flow_region(frames, "dense", norm, radius, rounding)
     linear = bounds_of(graph, region)
     label = int(graph(frames.double().unsqueeze(0)).argmax())
     before = linear.margins(label)
     for scale in (0.9, 0.5, 0.3, 0.06, 0.01):
-        smaller, points = flow_region(frames, "dense", norm, RADIUS[norm] * scale, rounding)
+        smaller, points = flow_region(frames, "dense", norm, radius * scale, rounding)
         margins = linear.within(smaller).margins(label)
         assert bool((margins >= before).all())
         before = margins
@@ -159,9 +165,10 @@ def hinges(rise: Tensor, gap: Tensor, spent: Tensor | float) -> Tensor:
     step=st.integers(1, 4),
     weight=st.floats(0.0, 5.0),
     shrink=st.sampled_from([1.0, 0.8, 0.3, 0.05]),
+    zones=st.sampled_from([(), (0.2, 0.45), (0.7,)]),
 )
 def test_no_division_of_the_radius_falls_further(
-    seed: int, radius: float, size: int, step: int, weight: float, shrink: float
+    seed: int, radius: float, size: int, step: int, weight: float, shrink: float, zones: tuple[float, ...]
 ) -> None:
     """For every division of the radius between the pixels, in L2 and in L1, among them the worst that ascent finds."""
     torch.manual_seed(seed)
@@ -170,7 +177,7 @@ def test_no_division_of_the_radius_falls_further(
         torch.zeros((1, 1, 1, 1, 1, HEIGHT, WIDTH)), torch.zeros((1, 5), dtype=torch.int64), (1, 1, 1, HEIGHT, WIDTH)
     )
     budgets = [radius * share for share in (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)]
-    slopes = torch.rand((1, 1, HEIGHT, WIDTH), dtype=torch.float64) ** 3
+    rates = (torch.rand((len(zones) + 1, 1, 1, HEIGHT, WIDTH), dtype=torch.float64) ** 3).cumsum(0)
     functions, excesses = [], []
     for grid in grids:
         shape = (3, len(grid.rows.first), len(grid.columns.first))
@@ -181,8 +188,12 @@ def test_no_division_of_the_radius_falls_further(
             Excess(grid, heights, heights[3 if grid is grids[0] else -1], torch.zeros((1, 2), dtype=torch.int64))
         )
 
-    def fall(z: Tensor, power: int) -> Tensor:
-        total = (slopes[0, 0] * z).sum()
+    def slopes(radius: float) -> Slopes:
+        return Slopes.of(rates, [share * radius for share in (*zones, 1.0)])
+
+    def fall(z: Tensor, power: int, radius: float) -> Tensor:
+        zone = sum(((z > share * radius).long() for share in zones), torch.zeros((HEIGHT, WIDTH), dtype=torch.int64))
+        total = (rates[:, 0, 0].gather(0, zone.unsqueeze(0))[0] * z).sum()
         for grid, rise, gap in functions:
             down, across = (
                 side.shares(torch.arange(len(side.first)), torch.arange(side.length))
@@ -199,9 +210,9 @@ def test_no_division_of_the_radius_falls_further(
     place = Place(grids[1], torch.tensor([[1, 2]]))
     down, across = place.weights([torch.arange(HEIGHT)[None], torch.arange(WIDTH)[None]])
     part = down[0, :, None] * across[0]
-    joint = joint_fall(slopes, excesses, form, budgets, inner, rounding)
-    wide = joint_fall(slopes, excesses, form, budgets, radius, rounding, place)
-    largest = joint_maximum(slopes, excesses, form, budgets, radius)
+    joint = joint_fall(slopes(inner), excesses, form, budgets, rounding)
+    wide = joint_fall(slopes(radius), excesses, form, budgets, rounding, place)
+    largest = joint_maximum(slopes(radius), excesses, form, budgets)
     everything = torch.ones((HEIGHT, WIDTH), dtype=torch.float64)
     for power, most, whole, counted in (
         (2, joint, inner, everything),
@@ -212,7 +223,7 @@ def test_no_division_of_the_radius_falls_further(
             z = torch.rand((HEIGHT, WIDTH), dtype=torch.float64) ** (0.5 + 4 * start) * (counted > 0)
             for _ in range(15):
                 z = (z * (whole / (counted * z**power).sum() ** (1 / power))).requires_grad_()
-                value = fall(z, power)
+                value = fall(z, power, whole)
                 assert float(value.detach()) <= float(most) * (1 + 1e-9)
                 (gradient,) = torch.autograd.grad(value, z)
                 ascent = gradient * (counted > 0)
@@ -227,7 +238,7 @@ def test_without_heights_the_joint_fall_is_the_norm() -> None:
     slopes = torch.rand((1, 1, HEIGHT, WIDTH), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     heights = torch.zeros((2, 1, 1, len(grid.rows.first), len(grid.columns.first)), dtype=torch.float64)
     excess = Excess(grid, heights, heights[-1], torch.zeros((1, 2), dtype=torch.int64))
-    most = joint_fall(slopes, [excess], form, [1.0, 2.0], 2.0, Rounding(rigorous=True))
+    most = joint_fall(Slopes.of(slopes[None], [2.0]), [excess], form, [1.0, 2.0], Rounding(rigorous=True))
     assert float(most) == pytest.approx(2.0 * float(slopes.norm()), rel=1e-9)
 
 
@@ -242,7 +253,25 @@ def test_what_has_to_concentrate_costs_nothing_beside_a_functional_that_spreads(
     heights = torch.zeros((2, 1, 1, len(grid.rows.first), len(grid.columns.first)), dtype=torch.float64)
     heights[1, ..., 3, 3] = 0.3 * alone
     excess = Excess(grid, heights, heights[-1], torch.zeros((1, 2), dtype=torch.int64))
-    assert float(joint_fall(slopes, [excess], form, [0.5, 1.0], 1.0, Rounding(rigorous=True))) < 1.01 * alone
+    most = joint_fall(Slopes.of(slopes[None], [1.0]), [excess], form, [0.5, 1.0], Rounding(rigorous=True))
+    assert float(most) < 1.01 * alone
+
+
+def test_a_pixel_may_have_spent_more_than_counts_for_any_place_that_sees_it() -> None:
+    """Nine places see one pixel, whose fall is steeper near the whole radius: of that a third counts for each."""
+    grid = Places(side(2, HEIGHT, 3, 1), side(3, WIDTH, 3, 1))
+    form = Form(
+        torch.zeros((1, 1, 1, 1, 1, HEIGHT, WIDTH)), torch.zeros((1, 5), dtype=torch.int64), (1, 1, 1, HEIGHT, WIDTH)
+    )
+    rates = torch.zeros((2, 1, 1, HEIGHT, WIDTH), dtype=torch.float64)
+    rates[1, ..., 3, 4] = 2.0
+    seen = grid.rows.seen(torch.arange(len(grid.rows.first)), torch.tensor([3])).double()
+    across = grid.columns.seen(torch.arange(len(grid.columns.first)), torch.tensor([4])).double()
+    heights = (3.0 * seen @ across.T)[None, None, None]
+    excess = Excess(grid, heights, heights[-1], torch.zeros((1, 2), dtype=torch.int64))
+    most = joint_fall(Slopes.of(rates, [0.9, 1.0]), [excess], form, [1.0], Rounding(rigorous=True))
+    whole = 2.0 * 1.0 + 9 * 3.0 * (1 / 9) ** 0.5
+    assert whole <= float(most) <= 1.1 * whole
 
 
 # --- mutations: rules that are wrong on purpose must be noticed ---------------------------------------------------------

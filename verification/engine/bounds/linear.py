@@ -32,7 +32,7 @@ _SHARED = 1 << 14
 _AIM = 6.0
 #: Of the radius: at these it is known how far values can exceed their planes. More than the radius is spent where a part
 #: alone is counted of what several places see: at most the root of `CROWD` times as much, or heights would end too early.
-_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, CROWD**0.5)
+_SHARES = (1 / 6, 1 / 3, 1 / 2, 1.0, 2.0, CROWD**0.5)
 
 
 def _never() -> None:

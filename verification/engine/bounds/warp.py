@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from verification.engine.bounds.budget import shared_fall, shared_slope
 from verification.engine.bounds.derivative import flow_gradient
-from verification.engine.bounds.joint import Excess, joint_fall, joint_maximum
+from verification.engine.bounds.joint import Excess, Slopes, joint_fall, joint_maximum
 from verification.engine.bounds.lattice import knots, shifted
 from verification.engine.bounds.places import Place
 from verification.engine.bounds.region import Region
@@ -120,7 +120,7 @@ class FlowBall(Region):
 
     def cone(self) -> Cone | None:
         """The pixels' values change at most at the rate of their steepest slopes."""
-        if not self.space.shares(self.norm) or len(self._budgets) > 1 or self.radius == 0:
+        if not self.space.shares(self.norm) or self.radius == 0:
             return None
         frames = self._frames[:, 0]
         reaches = self.space.reach(self.radius, self.norm).tolist()  # not cut off at the frame: rates hold throughout
@@ -176,35 +176,37 @@ class FlowBall(Region):
 
         `shared` joins the slopes of pixels that have budgets of their own.
         """
-        count = form.coefficients.shape[1]
-        copies = self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
         if len(self._zones) == 1:
-            most = self.space.support(*self._rates(form, self._zones[0]), copies, self.norm) * radius
+            most = self.space.support(*self._rates(form, self._zones[0]), self._rows(form), self.norm) * radius
         else:
-            slopes = [self.space.pixel_slopes(*self._rates(form, zone), copies, self.norm) for zone in self._zones]
-            most = shared(torch.stack(slopes), self._budgets)
-        return (most + self.rounding.squares * radius).view(form.positions, count)
+            most = shared(self._pixel_slopes(form).rates.flatten(1, 2).flatten(2), self._budgets)
+        return (most + self.rounding.squares * radius).view(form.positions, form.coefficients.shape[1])
+
+    def _rows(self, form: Form) -> Tensor:
+        """(P K, t): `_copies` for every functional."""
+        count = form.coefficients.shape[1]
+        return self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
+
+    def _pixel_slopes(self, form: Form) -> Slopes:
+        """By how much the functionals fall because of each pixel, where the pixels share the radius."""
+        copies, shape = self._rows(form), (form.positions, form.coefficients.shape[1], *form.window[3:5])
+        rates = [self.space.pixel_slopes(*self._rates(form, zone), copies, self.norm) for zone in self._zones]
+        return Slopes.of(torch.stack(rates).view(len(rates), *shape), self._budgets)
 
     def _greatest_with(
         self, form: Form, excesses: Sequence[Excess], budgets: Sequence[float], place: Place | None
     ) -> tuple[Tensor, Tensor]:
-        """(P, K) each: the most that `_rates` and excesses allow together, and the same for `place`; never less.
-
-        There is one zone alone, because there is a cone.
-        """
-        count = form.coefficients.shape[1]
-        copies = self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
-        slopes = self.space.pixel_slopes(*self._rates(form, self._zones[0]), copies, self.norm)
-        slopes = slopes.view(form.positions, count, *form.window[3:5])
+        """(P, K) each: the most that `_rates` and excesses allow together, and the same for `place`; never less."""
+        slopes = self._pixel_slopes(form)
         if self.norm is Norm.L1:
-            most = wide = joint_maximum(slopes, excesses, form, budgets, self.radius)
+            most = wide = joint_maximum(slopes, excesses, form, budgets)
         else:
-            most = wide = joint_fall(slopes, excesses, form, budgets, self.radius, self.rounding)
+            most = wide = joint_fall(slopes, excesses, form, budgets, self.rounding)
             if place is not None:
-                wide = joint_fall(slopes, excesses, form, budgets, self.radius, self.rounding, place)
+                wide = joint_fall(slopes, excesses, form, budgets, self.rounding, place)
                 # Neither is always less: the whole ball has no room for what lies beyond the radius.
                 wide = torch.minimum(torch.maximum(wide, most), most * self.stretch(place.places.overlap))
-        margin = 1 + self.rounding.gamma(2 * slopes[0, 0].numel())
+        margin = 1 + self.rounding.gamma(2 * slopes.pixels)
         least = self.rounding.squares * self.radius * self.stretch(place.places.overlap if place else 1)
         return most * margin + least, wide * margin + least
 
