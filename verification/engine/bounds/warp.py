@@ -119,11 +119,11 @@ class FlowBall(Region):
         return Interval(torch.stack(lower).unsqueeze(0), torch.stack(upper).unsqueeze(0))
 
     def cone(self) -> Cone | None:
-        """The pixels' values change at most at the rate of their steepest slopes."""
-        if not self.space.shares(self.norm) or self.radius == 0:
+        """The pixels' values change at most at the rate of their steepest slopes; beyond the frame that says nothing."""
+        reaches = self.space.reach(self.radius, self.norm).tolist()
+        if not self.space.shares(self.norm) or not 0 < max(reaches) <= max(self.frames.shape[2:]):
             return None
         frames = self._frames[:, 0]
-        reaches = self.space.reach(self.radius, self.norm).tolist()  # not cut off at the frame: rates hold throughout
         changes = [_change(sided, reach * (1 + 1e-12)) for reach, sided in zip(reaches, self._whole, strict=True)]
         fall, rise = (torch.stack(part).unsqueeze(0) for part in zip(*changes, strict=True))
         margin = self.rounding.gamma(4) * (1 + fall + rise)
