@@ -1,5 +1,6 @@
 """Typed readers of environment variables: a wrong value stops the start and says what would be right."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -44,6 +45,17 @@ def positive_int(name: str, default: int) -> int:
         return value
 
     return _read(name, default, convert, "a whole number above zero")
+
+
+def positive_float(name: str, default: float) -> float:
+    """A finite number above zero."""
+
+    def convert(raw: str) -> float:
+        if not 0 < (value := float(raw)) < math.inf:
+            raise ValueError(value)
+        return value
+
+    return _read(name, default, convert, "a number above zero")
 
 
 def words(name: str, default: list[str]) -> list[str]:

@@ -103,7 +103,9 @@ def test_senseless_questions_are_refused(fields: dict[str, object], message: str
         make_specification(**fields)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("fields", [{"seconds": 0}, {"seconds": float("nan")}, {"rounds": 0}, {"tolerance": 1.0}])
+@pytest.mark.parametrize(
+    "fields", [{"seconds": 0}, {"seconds": float("nan")}, {"rounds": 0}, {"tolerance": 1.0}, {"memory": 0.0}]
+)
 def test_senseless_budgets_are_refused(fields: dict[str, float]) -> None:
     with pytest.raises(SpecificationError):
         Budget(**fields)  # type: ignore[arg-type]

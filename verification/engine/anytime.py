@@ -82,7 +82,7 @@ class _Run:
         self.extractor = build_extractor(specification.extractor)
         self.flow = specification.extract_flow()
         self.search = MinimumNormSearch(self.problem, specification.radius, specification.seed)
-        self.root = RootSearch(self.problem, specification.radius)
+        self.root = RootSearch(self.problem, specification.radius, room=specification.budget.memory * 1e9)
         self.adversarial: AdversarialExample | None = None
         self.found: torch.Tensor | None = None
         self.ledger = Ledger(earlier.history if earlier else ())

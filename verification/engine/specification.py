@@ -17,12 +17,15 @@ class Budget:
     """When to stop: after `seconds`, or after `rounds` where that comes first.
 
     `rounds` (counted steps of the anytime loop) with ample seconds makes a run repeatable on any machine. `tolerance`: the
-    bounds count as converged at lower >= (1 - tolerance) * upper.
+    bounds count as converged at lower >= (1 - tolerance) * upper. `memory`, in GB: what bounds may keep on the way; where a
+    network needs more, they are computed again, which takes longer, or are less tight. The network itself, the intervals of its
+    values and one pass through it need their memory in any case.
     """
 
     seconds: float = 60.0
     rounds: int | None = None
     tolerance: float = 0.01
+    memory: float = 4.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.seconds) and self.seconds > 0):
@@ -31,6 +34,8 @@ class Budget:
             raise SpecificationError(f"the budget must be at least one round, not {self.rounds}")
         if not 0 <= self.tolerance < 1:
             raise SpecificationError(f"the tolerance must lie between 0 and 1, not be {self.tolerance}")
+        if not (math.isfinite(self.memory) and self.memory > 0):
+            raise SpecificationError(f"the memory must be a number of GB above zero, not {self.memory}")
 
 
 @dataclass(frozen=True)

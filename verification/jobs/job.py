@@ -6,6 +6,7 @@ import threading
 from uuid import UUID
 
 import torch
+from django.conf import settings
 from django.db import DatabaseError
 
 from verification.engine import (
@@ -96,7 +97,7 @@ def _specification(verification: Verification) -> Specification:
         space=verification.space,
         flows=None if verification.flows is None else tuple(verification.flows),
         radius=verification.radius,
-        budget=Budget(seconds=verification.seconds),
+        budget=Budget(seconds=verification.seconds, memory=settings.FLOWVERIFY_MEMORY_GB),
         seed=verification.seed,
         extractor=verification.extractor,
         device=usable_device(verification.device),

@@ -38,7 +38,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
     Raises EngineError, or FootageError for the demo.
     """
     flows, radius = _flows(options["flows"]), options["radius"]
-    budget, device = Budget(seconds=options["seconds"]), usable_device(options["device"])
+    budget, device = Budget(seconds=options["seconds"], memory=options["memory"]), usable_device(options["device"])
     _check_source(options)
     _check_seed(options["seed"])
     classifier = load_classifier(

@@ -18,7 +18,7 @@ from verification.engine.bounds.joint import Excess
 from verification.engine.bounds.places import CROWD, Place, Places, places_of
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
-from verification.engine.network.operations.base import Pulled, Site
+from verification.engine.network.operations.base import Allowance, Pulled, Site
 from verification.engine.network.operations.convolution import Convolution
 from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.network.operations.pooled_convolution import PooledConvolution
@@ -34,6 +34,11 @@ _AIM = 6.0
 #: alone is counted of what several places see: at most the root of `CROWD` times as much, or heights would end too early.
 _SHARES = (1 / 6, 1 / 3, 1 / 2, 1.0, 2.0, CROWD**0.5)
 
+#: Tensors of every value's size, on average, of all that is kept where cones are.
+_CONED = 16
+#: And temporary ones of a batch of functionals.
+_PASSING = 32
+
 
 def _never() -> None:
     """The default of `check`: nobody asks to stop."""
@@ -43,7 +48,9 @@ class LinearBounds:
     """Bounds of `graph` over `region`, in the region's arithmetic.
 
     `graph` must have been cast to that arithmetic. `check` is called between pieces of work and may raise `Stopped`.
-    `memory` bounds the elements of one batch of functionals at the clip; more are bounded in several batches.
+    `memory` bounds the elements of one batch of functionals at the clip; more are bounded in several batches. `room`, in bytes,
+    bounds what is kept besides the values' intervals, and if need be the batches: what finds no room is computed whenever it is
+    needed, and cones are only kept where there is room for all of them.
     `effort` bounds the elements of all functionals together: where it is spent, from the clip on, the rest is left to
     interval arithmetic, and `complete` is False. The same goes for functionals that see more than the share `widest` of the clip.
     `places`: what is known of the values' places, from other regions of the same
@@ -56,17 +63,24 @@ class LinearBounds:
         region: Region,
         check: Callable[[], None] = _never,
         memory: int = 1 << 21,
+        room: float = math.inf,
         effort: int | None = None,
         widest: float = 1.0,
         places: dict[int, Places | None] | None = None,
     ) -> None:
         self.graph, self.region, self.rounding = graph, region, region.rounding
-        self.check, self.memory, self.effort = check, memory, effort
+        item = torch.finfo(self.rounding.dtype).bits // 8
+        self.check, self.effort = check, effort
+        self.memory = int(min(memory, max(room / (_PASSING * item), 1)))
+        self.allowance = Allowance(room)
         self.radius = region.radius
         self.spent, self.complete = 0, True
         self._largest = math.inf if widest >= 1 else widest * math.prod(graph.input_shape)
         self.boxes: list[Interval] = [region.interval()]
-        self.cones: list[Cone | None] = [region.cone()]
+        size = sum(math.prod(graph.shape_of(value)) for value in range(len(graph.nodes) + 1))
+        # Nothing comes of cones where no functional is going to be bounded.
+        coned = effort != 0 and _CONED * item * size <= room
+        self.cones: list[Cone | None] = [region.cone() if coned else None]
         self.sites: list[Site] = []
         self._places: dict[int, Places] = {}
         self._seen = {} if places is None else places
@@ -78,7 +92,7 @@ class LinearBounds:
             shapes = tuple(graph.shape_of(i) for i in node.inputs)
             cones = [self.cones[i] for i in node.inputs]
             known = None if None in cones else tuple(cone for cone in cones if cone is not None)
-            self.sites.append(Site(shapes, inputs, self.rounding, cones=known))
+            self.sites.append(Site(shapes, inputs, self.rounding, allowance=self.allowance, cones=known))
             self._touch(number)
             box = node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
             self._inquire(number, box)
@@ -119,6 +133,7 @@ class LinearBounds:
             site.excess = operation.excess(site, _SHARES)
         self.cones.append(cone)
         self.boxes.append(box if cone is None else box.intersect(cone.base))
+        self.allowance.charge(self.boxes[-1].lower, self.boxes[-1].upper)
 
     def _views(self, number: int, footprint: Form) -> Places | None:
         """Which pixels each place of value `number` sees, by pulling back what it depends on."""

@@ -28,7 +28,7 @@ _FINE = 1.01  # bisection ends when the failed radius is this close above the pr
 _DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
 _AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
 _STEEP, _SLOWEST = 0.2, 1.1  # a large network's loss grows with the fifth power of the radius, as measured; least step
-_LARGE = 512.0  # its linear bounds are first tried this far below the first-order estimate
+_LARGE = 1024.0  # its linear bounds are first tried this far below the first-order estimate
 _AGAIN = 4.0  # and after a failure this much nearer
 _START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
 _RIVALS = 5  # classes that the first-order estimate looks at
@@ -56,12 +56,13 @@ def attempt(
     check: Callable[[], None],
     effort: tuple[int | None, float] = (None, 1.0),
     least: float = 0.0,
+    room: float = math.inf,
 ) -> Attempt:
     """Bound the margins over the ball of `radius` and, if they are not all positive, over smaller ones above `least`.
 
     With `rigorous` the answer is a proof for all real-valued perturbations, in float64 with rounding accounted for;
     without, it is float32's opinion. Relaxations of a ball hold in every smaller ball: those are cheap, if not as tight as with
-    relaxations of their own. `effort`: see `_EFFORTS`.
+    relaxations of their own. `effort`: see `_EFFORTS`. `room`: bytes for relaxations, see `LinearBounds`.
     """
     rounding = Rounding(rigorous)
 
@@ -71,7 +72,7 @@ def attempt(
     with torch.no_grad():
         graph = problem.graph_in(rounding.dtype)
         most, widest = effort
-        bounds = LinearBounds(graph, ball(radius), check, effort=most, widest=widest, places=problem.places)
+        bounds = LinearBounds(graph, ball(radius), check, room=room, effort=most, widest=widest, places=problem.places)
         margins = bounds.margins(problem.label)
         kept = float((margins / _clip_margins(problem).to(margins)).nan_to_num(nan=-math.inf).min())
         if not all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes):
@@ -140,14 +141,16 @@ class RootSearch:
     """Anytime search for the root certificate. `lower` is always proven; `step` bounds one ball.
 
     `limit`: no radius above it is of interest (None: any). `float32_first`: whether float32 goes first where failure is as likely
-    as success; it pays where float64 is many times slower, as on most GPUs.
+    as success; it pays where float64 is many times slower, as on most GPUs. `room`: bytes for relaxations.
 
     A deep network's intermediate bounds take minutes, and far too large a ball makes them the dearest. So the search starts with
     little effort and spends more, level by level, where it was too little.
     """
 
-    def __init__(self, problem: Problem, limit: float | None, float32_first: bool | None = None) -> None:
-        self.problem, self.limit = problem, limit
+    def __init__(
+        self, problem: Problem, limit: float | None, float32_first: bool | None = None, room: float = math.inf
+    ) -> None:
+        self.problem, self.limit, self.room = problem, limit, room
         self.float32_first = problem.frames.is_cuda if float32_first is None else float32_first
         self.lower = 0.0
         self.failed = math.inf  #: the least radius that could not be proven
@@ -177,7 +180,7 @@ class RootSearch:
         return self.lower if self.lower > before else None
 
     def _attempt(self, radius: float, rigorous: bool, check: Callable[[], None]) -> Attempt:
-        return attempt(self.problem, radius, rigorous, check, _EFFORTS[self.level], self.lower * _FINE)
+        return attempt(self.problem, radius, rigorous, check, _EFFORTS[self.level], self.lower * _FINE, self.room)
 
     def _learn(self, radius: float, result: Attempt) -> None:
         self.lower = max(self.lower, result.proven)

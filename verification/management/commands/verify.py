@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from verification.demo.footage import FootageError
-from verification.engine import ARCHITECTURES, EXTRACTORS, SPACES, EngineError, Norm, Result, verify
+from verification.engine import ARCHITECTURES, EXTRACTORS, SPACES, Budget, EngineError, Norm, Result, verify
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
 from verification.services.command_line import Question, read_question
@@ -101,6 +101,9 @@ def _add_question_arguments(parser: CommandParser) -> None:
         help="look no further than this distance: pixels of flow, or pixel values from 0 to 1",
     )
     parser.add_argument("--seconds", type=float, metavar="S", default=60.0, help="the budget")
+    parser.add_argument(
+        "--memory", type=float, metavar="GB", default=Budget.memory, help="what bounds may keep on the way"
+    )
     parser.add_argument("--seed", type=int, metavar="N", default=0)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
 

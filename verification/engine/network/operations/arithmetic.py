@@ -63,9 +63,10 @@ class Affine(Operation):
         return Interval(torch.minimum(a, b) - margin, torch.maximum(a, b) + margin)
 
     def backward(self, form: Form, site: Site) -> Pulled:
-        if "constants" not in site.memory:
-            site.memory["constants"] = torch.stack([self.scale, self.shift, self._magnitude(site.boxes[0])])
-        seen = form.values(site.memory["constants"])
+        def constants() -> Tensor:
+            return torch.stack([self.scale, self.shift, self._magnitude(site.boxes[0])])
+
+        seen = form.values(site.kept("constants", constants))
         constant = form.contract(seen[:, 1])
         if site.rounding.rigorous:
             size = form.like(form.coefficients.abs()).contract(seen[:, 2])

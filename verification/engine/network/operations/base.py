@@ -1,9 +1,10 @@
 """What an operation of the graph can do: compute, bound by intervals, and pull linear functionals back to its inputs."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,11 +25,35 @@ Inquiry = Generator[tuple[Form, Tensor], Tensor, None]
 _NARROW = 1e-7
 
 
+_Kept = TypeVar("_Kept", Tensor, tuple[Tensor, ...])
+
+
+@dataclass
+class Allowance:
+    """How many bytes may still be kept of what the sites of one evaluation compute. What finds no room is computed again."""
+
+    left: float = math.inf
+
+    def admits(self, kept: Tensor | tuple[Tensor, ...]) -> bool:
+        """Whether there is room, which is then taken."""
+        parts = (kept,) if isinstance(kept, Tensor) else kept
+        size = sum(part.numel() * part.element_size() for part in parts)
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+    def charge(self, *kept: Tensor) -> None:
+        """Count what is kept in any case."""
+        self.left -= sum(part.numel() * part.element_size() for part in kept)
+
+
 @dataclass
 class Site:
     """Where an operation stands while one region is bounded: its inputs' shapes and proven intervals, and what it keeps.
 
-    `memory` holds what the operation computes once per region (planes, magnitudes) and uses in every backward pass.
+    `memory` holds what the operation has learnt about the region, and what it uses in every backward pass (planes, magnitudes)
+    as far as `allowance` goes: see `kept`.
     `cones`: those of its inputs, where all have one. `touches`: whether its planes are those for what is near the clip, and
     what they are wrong by farther away is in `excess` (`Operation.excess`). Then `stretch` is that of `Cone.stretched`, and
     `aim` the share of the radius for which the planes are chosen.
@@ -38,11 +63,22 @@ class Site:
     boxes: tuple[Interval, ...]
     rounding: Rounding
     memory: dict[str, Any] = field(default_factory=dict)
+    allowance: Allowance = field(default_factory=Allowance)
     cones: tuple[Cone, ...] | None = None
     touches: bool = False
     stretch: float = 1.0
     aim: float = 1.0
     excess: Tensor | None = None
+
+    def kept(self, name: str, make: Callable[[], _Kept]) -> _Kept:
+        """What `make` computes from the region alone: once, if there is room to keep it."""
+        if name in self.memory:
+            known: _Kept = self.memory[name]
+            return known
+        value = make()
+        if self.allowance.admits(value):
+            self.memory[name] = value
+        return value
 
 
 @dataclass(frozen=True)
@@ -188,11 +224,8 @@ class Elementwise(Operation):
         raise NotImplementedError
 
     def backward(self, form: Form, site: Site) -> Pulled:
-        if "planes" not in site.memory:
-            planes = self.touching_planes(site) if site.touches else self.planes(site.rounding, *site.boxes)
-            site.memory["planes"] = self._prepared(planes, site)
         count = len(site.shapes)
-        seen = form.values(site.memory["planes"])
+        seen = form.values(site.kept("planes", lambda: self._prepared(site)))
         a, size = form.coefficients, form.coefficients.abs()
         # A+ lower + A- upper = A (lower + upper) / 2 + |A| (lower - upper) / 2, slopes and intercepts alike.
         forms = tuple(
@@ -212,12 +245,12 @@ class Elementwise(Operation):
         )
 
     def jacobian(self, gradient: Interval, site: Site) -> tuple[Interval, ...]:
-        if "derivatives" not in site.memory:
-            site.memory["derivatives"] = self.derivatives(site.rounding, *site.boxes)
-        return tuple(gradient.times(slopes, site.rounding.gamma(1)) for slopes in site.memory["derivatives"])
+        derivatives = self.derivatives(site.rounding, *site.boxes)
+        return tuple(gradient.times(slopes, site.rounding.gamma(1)) for slopes in derivatives)
 
-    def _prepared(self, planes: Planes, site: Site) -> Tensor:
+    def _prepared(self, site: Site) -> Tensor:
         """(2 n + 2 or 3, *shape): means of the slopes, half their differences, the same of the intercepts, magnitude."""
+        planes = self.touching_planes(site) if site.touches else self.planes(site.rounding, *site.boxes)
         pairs = list(zip(planes.lower_slopes, planes.upper_slopes, strict=True))
         parts = [(low + up) / 2 for low, up in pairs] + [(low - up) / 2 for low, up in pairs]
         low, up = planes.lower_intercept, planes.upper_intercept

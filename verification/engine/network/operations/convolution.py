@@ -104,9 +104,8 @@ class Convolution(Operation):
         offsets = torch.cat([form.offsets[:, :1], torch.zeros_like(form.offsets[:, :1]), starts], 1)
         inner = Form(pulled, offsets, site.shapes[0]).clipped()
         if site.rounding.rigorous:
-            if "magnitude" not in site.memory:
-                site.memory["magnitude"] = self.magnitude(site.boxes[0]).unsqueeze(0)
-            size = form.like(a.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
+            magnitude = site.kept("magnitude", lambda: self.magnitude(site.boxes[0]).unsqueeze(0))
+            size = form.like(a.abs()).contract(form.values(magnitude)[:, 0])
             # Pulling back sums over outputs, adding the constant over the whole window: take the longer sum.
             constant = constant - site.rounding.gamma(a[0, 0].numel() + self.terms) * size
         return Pulled((inner,), constant)

@@ -39,9 +39,8 @@ class Take(Rearrangement):
         if len(set(self.index)) == len(self.index) or not site.rounding.rigorous:
             return Pulled((inner,))
         # Adding up the coefficients of repeated elements rounds: the error is relative to |coefficients| |x|.
-        if "magnitude" not in site.memory:
-            site.memory["magnitude"] = self.concrete(site.boxes[0].magnitude).unsqueeze(0)
-        size = form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
+        magnitude = site.kept("magnitude", lambda: self.concrete(site.boxes[0].magnitude).unsqueeze(0))
+        size = form.like(form.coefficients.abs()).contract(form.values(magnitude)[:, 0])
         return Pulled((inner,), -site.rounding.gamma(form.coefficients[0, 0].numel()) * size)
 
     def _sources(self, form: Form) -> tuple[Tensor, Tensor]:

@@ -46,9 +46,8 @@ class Linear(Operation):
         inner = Form(a @ self.weight.T, offsets, site.shapes[0])
         constant = (a @ self.bias).reshape(*a.shape[:2], -1).sum(2)
         if site.rounding.rigorous:
-            if "magnitude" not in site.memory:
-                site.memory["magnitude"] = self._magnitude(site.boxes[0]).unsqueeze(0)
-            size = form.like(a.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
+            magnitude = site.kept("magnitude", lambda: self._magnitude(site.boxes[0]).unsqueeze(0))
+            size = form.like(a.abs()).contract(form.values(magnitude)[:, 0])
             constant = constant - site.rounding.gamma(a[0, 0].numel() + self.weight.shape[0]) * size
         return Pulled((inner,), constant)
 

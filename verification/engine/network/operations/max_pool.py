@@ -144,7 +144,7 @@ class MaxPool(Operation):
 
     def _touching(self, site: Site) -> Tensor:
         """As `_prepare`: below the favourite, above it a part of the leader's difference too."""
-        near: _Near = site.memory.pop("near")
+        near: _Near = site.memory["near"]
         size = _size(self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper))
         tilt = near.tilt(site)
         constant = near.height(site, tilt, 0.0)
@@ -172,9 +172,10 @@ class MaxPool(Operation):
 
     def planes(self, site: Site) -> Tensor:
         """What `_prepare` gives, once for each region; `inquire` has been answered."""
-        if "planes" not in site.memory:
-            site.memory["planes"] = self._touching(site) if site.touches else self._prepare(site)
-        return site.memory["planes"]
+        planes = site.kept("planes", lambda: self._touching(site) if site.touches else self._prepare(site))
+        if "planes" in site.memory:
+            site.memory.pop("near" if site.touches else "differences", None)  # all that was needed of it
+        return planes
 
     def _prepare(self, site: Site) -> Tensor:
         """(2 k + 2, n, c, *output): lower coefficients, upper coefficients, upper constant, magnitude.
@@ -183,7 +184,7 @@ class MaxPool(Operation):
         and `max(0, d)` lies below its chord `u (d - l) / (u - l)`. Above stand the best, in the middle of the intervals,
         of no chord and the largest u; one chord and the second largest u; the sum of all chords.
         """
-        favourite, most, least = site.memory.pop("differences")
+        favourite, most, least = site.memory["differences"]
         size = _size(self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper))
         wins = most > 0
         most, least = most.clamp(min=0), torch.where(wins, least.clamp(max=0), 0.0)

@@ -28,10 +28,11 @@ class Mixed(Operation):
         return self.pool.extremes(boxes[0], self.possible)
 
     def backward(self, form: Form, site: Site) -> Pulled:
-        if "ends" not in site.memory:
+        def ends() -> Tensor:
             box = self.interval(site.rounding, *site.boxes)
-            site.memory["ends"] = torch.stack([box.lower, box.upper])
-        seen = form.values(site.memory["ends"])
+            return torch.stack([box.lower, box.upper])
+
+        seen = form.values(site.kept("ends", ends))
         positive, negative = form.like(form.coefficients.clamp(min=0)), form.like(form.coefficients.clamp(max=0))
         constant = positive.contract(seen[:, 0]) + negative.contract(seen[:, 1])
         if site.rounding.rigorous:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verification.engine.network.operations.base import Pulled, Site
+from verification.engine.network.operations.base import Pulled, Shape, Site
 from verification.engine.network.operations.convolution import Convolution
 from verification.engine.network.operations.max_pool import MaxPool
 from verification.engine.relaxation import Form
@@ -53,21 +53,27 @@ class PooledConvolution:
 
     def pays(self, form: Form, functionals: int, pool_site: Site) -> bool:
         """Whether `form`, one of so many, is better pulled back this way: the matrices are worth making, or made."""
-        return (functionals >= _MANY or "matrices" in pool_site.memory) and self.fits(form)
+        room = self._size(form.shape) * form.coefficients.element_size() <= pool_site.allowance.left
+        return ("matrices" in pool_site.memory or (functionals >= _MANY and room)) and self.fits(form)
+
+    def _size(self, shape: Shape) -> int:
+        """The elements of all matrices for a pooled tensor of this shape."""
+        return 2 * math.prod(shape) * self.convolution.weight.shape[1] * math.prod(self._patch)
 
     def fits(self, form: Form) -> bool:
         """Whether `form` of the pooled tensor can be pulled back this way: its windows share their place, inside the tensor."""
-        size = 2 * math.prod(form.shape) * self.convolution.weight.shape[1] * math.prod(self._patch)
-        if size > _LARGEST or form.window[1] != form.shape[1] or not bool((form.offsets == form.offsets[:1]).all()):
+        if (
+            self._size(form.shape) > _LARGEST
+            or form.window[1] != form.shape[1]
+            or not bool((form.offsets == form.offsets[:1]).all())
+        ):
             return False
         places = zip(form.offsets[0].tolist(), form.window, form.shape, strict=True)
         return all(start >= 0 and start + length <= size for start, length, size in places)
 
     def backward(self, form: Form, pool_site: Site, site: Site) -> Pulled:
         """As `Operation.backward`, from the pooled tensor to the convolution's input."""
-        if "matrices" not in pool_site.memory:
-            pool_site.memory["matrices"] = self._matrices(pool_site, site)
-        matrices, weight = pool_site.memory["matrices"]
+        matrices, weight = pool_site.kept("matrices", lambda: self._matrices(pool_site, site))
         a = form.coefficients
         n, _, y, x = form.offsets[0].tolist()
         t, _, h, w = form.window

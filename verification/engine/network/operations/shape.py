@@ -95,9 +95,8 @@ class Expand(Rearrangement):
         # Summing repeated copies rounds: the error is relative to |coefficients| |x|.
         if not site.rounding.rigorous:
             return Pulled((inner,))
-        if "magnitude" not in site.memory:
-            site.memory["magnitude"] = self.concrete(site.boxes[0].magnitude).unsqueeze(0)
-        size = form.like(form.coefficients.abs()).contract(form.values(site.memory["magnitude"])[:, 0])
+        magnitude = site.kept("magnitude", lambda: self.concrete(site.boxes[0].magnitude).unsqueeze(0))
+        size = form.like(form.coefficients.abs()).contract(form.values(magnitude)[:, 0])
         return Pulled((inner,), -site.rounding.gamma(form.coefficients[0, 0].numel()) * size)
 
 

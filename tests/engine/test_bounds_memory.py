@@ -1,0 +1,64 @@
+"""Bounds in little memory: what finds no room is computed again, or given up, and is as sound."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.engine.bounding import CPU, TOLERANCE, flow_region, make_frames, make_graph, worst_violation
+from verification.engine.bounds.linear import LinearBounds
+from verification.engine.bounds.region import Region
+from verification.engine.network.graph import Graph
+from verification.engine.perturbation import Norm
+from verification.engine.relaxation import Rounding
+
+NETWORKS = ("pooled convolutions", "max pool", "lstm", "conv3d", "side by side")
+#: Bytes: nothing, a few of the tensors of such a network, all of them.
+ROOMS = (0.0, 3e4, 3e5, math.inf)
+
+
+def bounds_in(room: float, graph: Graph, region: Region) -> LinearBounds:
+    with torch.no_grad():
+        return LinearBounds(graph.cast(region.rounding.dtype, CPU), region, room=room)
+
+
+def kept(bounds: LinearBounds) -> int:
+    """Bytes of tensors that the sites keep for further use."""
+    values = [
+        value
+        for site in bounds.sites
+        for name, value in site.memory.items()
+        if name in ("planes", "magnitude", "constants", "matrices")
+    ]
+    parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+    return sum(part.numel() * part.element_size() for part in parts if isinstance(part, Tensor))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_room_changes_no_bound_where_no_radius_is_shared(name: str) -> None:
+    region, _ = flow_region(make_frames(1), "dense", Norm.LINF, 0.05, Rounding(rigorous=True))
+    graph = make_graph(name, 1)
+    everything = bounds_in(math.inf, graph, region)
+    for room in ROOMS:
+        bounds = bounds_in(room, graph, region)
+        # Of two planes that are equally good the last digit chooses.
+        torch.testing.assert_close(bounds.margins(0), everything.margins(0), rtol=1e-4, atol=1e-9)
+        assert kept(bounds) <= room
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bounds_in_little_room_are_sound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, graph = make_frames(2), make_graph(name, 2)
+    region, points = flow_region(frames, "dense", Norm.L2, 0.1, Rounding(rigorous=True))
+    for room in ROOMS[:3]:
+        monkeypatch.setattr("tests.engine.bounding.bounds_of", lambda *of, room=room: bounds_in(room, *of))
+        assert worst_violation(graph, region, points, 2) <= TOLERANCE[True]
+
+
+def test_cones_are_kept_where_there_is_room_for_all_of_them() -> None:
+    region, _ = flow_region(make_frames(1), "dense", Norm.L2, 0.1, Rounding(rigorous=True))
+    graph = make_graph("pooled convolutions", 1)
+    coned = [any(cone is not None for cone in bounds_in(room, graph, region).cones) for room in ROOMS]
+    assert coned[0] is False
+    assert coned[-1] is True
