@@ -330,8 +330,11 @@ def worst_violation(graph: Graph, region: Region, points: Points, seed: int, cou
     return worst
 
 
-def worst_plane(operation: Elementwise, arity: int, span: float, seed: int) -> float:
-    """How far an elementwise function leaves its planes, or its interval, on random boxes of width up to `span`."""
+def worst_plane(operation: Elementwise, arity: int, span: float, seed: int, steep: float | None = None) -> float:
+    """How far an elementwise function leaves its planes, or its interval, on random boxes of width up to `span`.
+
+    With `steep` the planes are those for random slopes of about that size (`Elementwise.sloped`).
+    """
     generator = torch.Generator().manual_seed(seed)
     boxes = []
     for _ in range(arity):
@@ -339,6 +342,11 @@ def worst_plane(operation: Elementwise, arity: int, span: float, seed: int) -> f
         boxes.append(Interval(ends.amin(0), ends.amax(0)))
     rounding = Rounding(rigorous=True)
     planes, box = operation.planes(rounding, *boxes), operation.interval(rounding, *boxes)
+    if steep is not None:
+        slopes = torch.randn((2 * arity, 400), generator=generator, dtype=torch.float64) * steep
+        free = operation.sloped(rounding, slopes.unbind(0), *boxes)
+        assert free is not None
+        planes = free
     worst = -float("inf")
     for step in range(101):
         # Ends and middle of every input in all combinations first, random members after that.

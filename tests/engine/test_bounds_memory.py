@@ -14,8 +14,9 @@ from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Rounding
 
 NETWORKS = ("pooled convolutions", "max pool", "lstm", "conv3d", "side by side")
-#: Bytes: nothing, a few of the tensors of such a network, all of them.
-ROOMS = (0.0, 3e4, 3e5, math.inf)
+#: Bytes: nothing, a few of the tensors of such a network, enough to bound each value, to keep some planes too, all of them.
+ROOMS = (0.0, 3e4, 3e5, 1e6, math.inf)
+ENOUGH = 1e6
 
 
 def bounds_in(room: float, graph: Graph, region: Region) -> LinearBounds:
@@ -36,22 +37,24 @@ def kept(bounds: LinearBounds) -> int:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_room_changes_no_bound_where_no_radius_is_shared(name: str) -> None:
+def test_what_finds_no_room_is_given_up_or_computed_again(name: str) -> None:
     region, _ = flow_region(make_frames(1), "dense", Norm.LINF, 0.05, Rounding(rigorous=True))
     graph = make_graph(name, 1)
     everything = bounds_in(math.inf, graph, region)
     for room in ROOMS:
         bounds = bounds_in(room, graph, region)
-        # Of two planes that are equally good the last digit chooses.
-        torch.testing.assert_close(bounds.margins(0), everything.margins(0), rtol=1e-4, atol=1e-9)
         assert kept(bounds) <= room
+        assert bool((bounds.margins(0) <= everything.margins(0) + 1e-4).all())
+        if room >= ENOUGH:
+            # Of two planes that are equally good the last digit chooses.
+            torch.testing.assert_close(bounds.margins(0), everything.margins(0), rtol=2e-3, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_bounds_in_little_room_are_sound(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, graph = make_frames(2), make_graph(name, 2)
     region, points = flow_region(frames, "dense", Norm.L2, 0.1, Rounding(rigorous=True))
-    for room in ROOMS[:3]:
+    for room in ROOMS[:4]:
         monkeypatch.setattr("tests.engine.bounding.bounds_of", lambda *of, room=room: bounds_in(room, *of))
         assert worst_violation(graph, region, points, 2) <= TOLERANCE[True]
 

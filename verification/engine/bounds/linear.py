@@ -7,7 +7,7 @@ the better of both is kept. In the end the margins are pulled back the same way.
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Self
 
@@ -34,9 +34,11 @@ _AIM = 6.0
 #: alone is counted of what several places see: at most the root of `CROWD` times as much, or heights would end too early.
 _SHARES = (1 / 6, 1 / 3, 1 / 2, 1.0, 2.0, CROWD**0.5)
 
-#: Tensors of every value's size, on average, of all that is kept where cones are.
+#: How many tensors of every value's size are kept where cones are, those for the way there counted.
 _CONED = 16
-#: And temporary ones of a batch of functionals.
+#: How many of one value's size are needed to bound its elements, besides the functionals.
+_ASKED = 16
+#: How many of the size of a batch of functionals are needed to pull it back.
 _PASSING = 32
 
 
@@ -69,12 +71,12 @@ class LinearBounds:
         places: dict[int, Places | None] | None = None,
     ) -> None:
         self.graph, self.region, self.rounding = graph, region, region.rounding
-        item = torch.finfo(self.rounding.dtype).bits // 8
-        self.check, self.effort = check, effort
+        self.item = item = torch.finfo(self.rounding.dtype).bits // 8
+        self.check, self.effort, self.room = check, effort, room
         self.memory = int(min(memory, max(room / (_PASSING * item), 1)))
         self.allowance = Allowance(room)
         self.radius = region.radius
-        self.spent, self.complete = 0, True
+        self.spent, self.complete = 0, effort != 0
         self._largest = math.inf if widest >= 1 else widest * math.prod(graph.input_shape)
         self.boxes: list[Interval] = [region.interval()]
         size = sum(math.prod(graph.shape_of(value)) for value in range(len(graph.nodes) + 1))
@@ -157,7 +159,8 @@ class LinearBounds:
     def _inquire(self, number: int, box: Interval) -> None:
         """Answer what the operation of value `number` asks about its input."""
         operation, site = self.graph.nodes[number - 1].operation, self.sites[number - 1]
-        inquiry = operation.inquire(site, self._idle(number, box))
+        asks = all(self._asks(value) for value in self.graph.nodes[number - 1].inputs)
+        inquiry = operation.inquire(site, self._idle(number, box) if asks else torch.ones_like(box.lower).bool())
         asked = next(inquiry, None)
         while asked is not None:
             try:
@@ -166,6 +169,10 @@ class LinearBounds:
                 asked = inquiry.send(self._in_batches(self.graph.nodes[number - 1].inputs[0], form, place))
             except StopIteration:
                 asked = None
+
+    def _asks(self, number: int) -> bool:
+        """Whether elements of a value get linear bounds of their own: there must be the effort for it, and the room."""
+        return self.effort != 0 and _ASKED * self.item * math.prod(self.graph.shape_of(number)) <= self.room
 
     def _idle(self, number: int, box: Interval) -> Tensor:
         """The elements of a value on which nothing depends."""
@@ -177,6 +184,8 @@ class LinearBounds:
 
     def _refine(self, number: int, box: Interval, wanted: list[bool]) -> None:
         """Improve interval and cone of a value by linear bounds of those elements whose readers gain from them."""
+        if not self._asks(number):
+            return
         undecided = torch.zeros(box.lower.shape, dtype=torch.bool, device=self._device)
         for reader in self._readers[number]:
             operation = self.graph.nodes[reader - 1].operation
@@ -217,12 +226,36 @@ class LinearBounds:
         inner.region = region
         return inner
 
+    def with_planes(self, planes: Mapping[int, Tensor]) -> Self:
+        """The same bounds, but with other planes (`Elementwise.prepared`) for some of the nodes, by their number."""
+        inner = copy.copy(self)
+        inner.sites = [
+            replace(site, memory=site.memory | {"planes": planes[number]}) if number in planes else site
+            for number, site in enumerate(self.sites, start=1)
+        ]
+        return inner
+
     def margins(self, label: int) -> Tensor:
         """(C - 1,): lower bounds of `N(v, label) - N(v, c)` for every other class c, in the order of the classes."""
-        form = Form(
-            self.margin_rows(label).unsqueeze(0), torch.zeros((1, 2), dtype=torch.int64), self.graph.output_shape
-        )
-        return self.lower(len(self.graph.nodes), form)[0, :, 1]
+        return torch.cat([self.bound(rows) for rows in self.margin_batches(label)])
+
+    def bound(self, rows: Tensor) -> Tensor:
+        """(K,): lower bounds of the functionals `rows` (K, 1, C) of the logits."""
+        return self.lower(len(self.graph.nodes), self._of_logits(rows))[0, :, 1]
+
+    def elements(self, rows: Tensor) -> list[int]:
+        """The sizes of all forms of the functionals `rows` (K, 1, C) of the logits on their way to the clip."""
+        sizes: list[int] = []
+        self._pull(len(self.graph.nodes), self._of_logits(rows[:1]), len(rows), sizes.append)
+        return [size * len(rows) for size in sizes]
+
+    def _of_logits(self, rows: Tensor) -> Form:
+        return Form(rows.unsqueeze(0), torch.zeros((1, 2), dtype=torch.int64), self.graph.output_shape)
+
+    def margin_batches(self, label: int) -> tuple[Tensor, ...]:
+        """`margin_rows`, no more of them at a time than `memory` allows."""
+        size = max(math.prod(self.graph.shape_of(value)) for value in range(len(self.boxes)))
+        return self.margin_rows(label).split(max(1, self.memory // size))
 
     def margin_rows(self, label: int) -> Tensor:
         """(C - 1, 1, C): the margins as functionals of the logits."""

@@ -34,11 +34,9 @@ def lipschitz_constants(bounds: LinearBounds, label: int) -> Tensor:
     Raises UnsupportedOperationError for an operation without derivatives.
     """
     with torch.no_grad():
-        rows = bounds.margin_rows(label)
+        batches = bounds.margin_batches(label)
         rates = rate_boxes(bounds)
-        size = max(math.prod(bounds.graph.shape_of(value)) for value in range(len(bounds.boxes)))
-        batches = rows.split(max(1, bounds.memory // size))
-        best = torch.full_like(rows[:, 0, 0], torch.inf)
+        best = torch.cat([torch.full_like(rows[:, 0, 0], torch.inf) for rows in batches])
         for cut in _cuts(bounds.graph) if rates else [len(bounds.graph.nodes)]:
             constants = torch.cat([_constants(bounds, batch, rates, cut) for batch in batches])
             best = torch.fmin(best, constants)

@@ -18,6 +18,7 @@ from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
 from verification.engine.bounds.region import Region
+from verification.engine.bounds.slopes import sharpened
 from verification.engine.relaxation import Rounding
 from verification.engine.relaxation.rounding import LARGEST
 
@@ -31,6 +32,7 @@ _STEEP, _SLOWEST = 0.2, 1.1  # a large network's loss grows with the fifth power
 _LARGE = 1024.0  # its linear bounds are first tried this far below the first-order estimate
 _AGAIN = 4.0  # and after a failure this much nearer
 _START = 16.0  # the first radius tried is this much smaller than the first-order estimate: mostly proven at once
+_NEARLY = 0.1  # where the margins fail by no more than this share of them, better slopes may prove them
 _RIVALS = 5  # classes that the first-order estimate looks at
 _SMALLEST = 1e-9  # in the unit of the space; below it the search gives up and the bound stays zero
 
@@ -74,9 +76,13 @@ def attempt(
         most, widest = effort
         bounds = LinearBounds(graph, ball(radius), check, room=room, effort=most, widest=widest, places=problem.places)
         margins = bounds.margins(problem.label)
-        kept = float((margins / _clip_margins(problem).to(margins)).nan_to_num(nan=-math.inf).min())
+        full = _clip_margins(problem).to(margins)
+        kept = _least(margins / full)
         if not all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes):
             return Attempt(0.0, -math.inf, bounds.complete)
+        if bounds.complete and -_NEARLY < kept <= 0:
+            margins = sharpened(bounds, problem.label, margins)
+            kept = _least(margins / full)
 
         def positive(size: float) -> bool:
             return _all_positive(bounds.within(ball(size)).margins(problem.label))
@@ -88,6 +94,10 @@ def attempt(
 def prove(problem: Problem, radius: float, rigorous: bool, check: Callable[[], None]) -> bool:
     """Whether linear bounds show that every `delta` with `||delta|| <= radius` keeps the class (see `attempt`)."""
     return attempt(problem, radius, rigorous, check, least=radius).proven == radius
+
+
+def _least(shares: Tensor) -> float:
+    return float(shares.nan_to_num(nan=-math.inf).min())
 
 
 def _all_positive(margins: Tensor) -> bool:

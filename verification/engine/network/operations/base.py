@@ -248,9 +248,20 @@ class Elementwise(Operation):
         derivatives = self.derivatives(site.rounding, *site.boxes)
         return tuple(gradient.times(slopes, site.rounding.gamma(1)) for slopes in derivatives)
 
+    def sloped(self, rounding: Rounding, slopes: Sequence[Tensor], *boxes: Interval) -> Planes | None:
+        """Planes with the `slopes` that are asked for, the lower ones first, whatever these are; differentiable in them.
+
+        None for functions that have no such rule.
+        """
+        return None
+
     def _prepared(self, site: Site) -> Tensor:
+        return self.prepared(
+            self.touching_planes(site) if site.touches else self.planes(site.rounding, *site.boxes), site
+        )
+
+    def prepared(self, planes: Planes, site: Site) -> Tensor:
         """(2 n + 2 or 3, *shape): means of the slopes, half their differences, the same of the intercepts, magnitude."""
-        planes = self.touching_planes(site) if site.touches else self.planes(site.rounding, *site.boxes)
         pairs = list(zip(planes.lower_slopes, planes.upper_slopes, strict=True))
         parts = [(low + up) / 2 for low, up in pairs] + [(low - up) / 2 for low, up in pairs]
         low, up = planes.lower_intercept, planes.upper_intercept

@@ -5,7 +5,7 @@ for any slopes, its intercept is the extreme of what the plane leaves over on a 
 function of bounded curvature can rise between grid points (docs/bounds.md). So soundness does not rest on the slopes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.sigmoid import Sigmoid, Tanh
 from verification.engine.relaxation import Interval, Planes, Rounding
 
-_CELLS = 6  # of the grid along each input
+_CELLS = 16  # of the grid along each input
 _SIGMOID_CURVATURE = 0.0963  # |sigmoid''| <= 1 / (6 sqrt 3)
 _TANH_CURVATURE = 0.7699  # |tanh''| <= 4 / (3 sqrt 3)
 
@@ -46,6 +46,11 @@ class Gate(Elementwise):
         x, y = boxes
         centre = (x.centre, y.centre)
         return _best([chained, *joint], centre)
+
+    def sloped(self, rounding: Rounding, slopes: Sequence[Tensor], *boxes: Interval) -> Planes:
+        below = self._joint(rounding, (slopes[0], slopes[1]), *boxes)
+        above = self._joint(rounding, (slopes[2], slopes[3]), *boxes)
+        return Planes(below.lower_slopes, below.lower_intercept, above.upper_slopes, above.upper_intercept)
 
     def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
         opened, other = self._factors(rounding, *boxes)
@@ -91,11 +96,15 @@ class Gate(Elementwise):
     def _joint(self, rounding: Rounding, slopes: tuple[Tensor, Tensor], *boxes: Interval) -> Planes:
         """Planes with these slopes below and above, by the grid."""
         x, y = boxes
-        share = torch.linspace(0, 1, _CELLS + 1, dtype=x.lower.dtype, device=x.lower.device)
-        share = share.view(-1, *[1] * x.lower.dim())
-        xs = (x.lower + share * (x.upper - x.lower)).unsqueeze(1)
-        ys = (y.lower + share * (y.upper - y.lower)).unsqueeze(0)
-        left = self.concrete(xs, ys) - slopes[0] * xs - slopes[1] * ys
+        shares = torch.linspace(0, 1, _CELLS + 1, dtype=x.lower.dtype, device=x.lower.device)
+        ys = y.lower + shares.view(-1, *[1] * y.lower.dim()) * (y.upper - y.lower)
+        rows = []
+        for share in shares:  # not all at once, for the sake of memory
+            xs = x.lower + share * (x.upper - x.lower)
+            left = self.concrete(xs, ys) - slopes[0] * xs - slopes[1] * ys
+            rows.append(torch.stack([left.amin(0), left.amax(0)]))
+        ends = torch.stack(rows)
+        least, most = ends[:, 0].amin(0), ends[:, 1].amax(0)
         size = self._factors(rounding, *boxes)[1].magnitude
         # Bilinear interpolation in a cell of sides a, b errs by at most (a^2 |f_xx| + b^2 |f_yy|) / 8.
         bend = ((x.upper - x.lower) / _CELLS).square() * _SIGMOID_CURVATURE * size
@@ -103,7 +112,7 @@ class Gate(Elementwise):
             bend = bend + ((y.upper - y.lower) / _CELLS).square() * _TANH_CURVATURE
         scale = (slopes[0].abs() + size) * x.magnitude + (slopes[1].abs() + 1) * y.magnitude + size + bend
         outward = bend / 8 + rounding.function * (1 + size) + rounding.gamma(8) * scale
-        return Planes(slopes, left.amin((0, 1)) - outward, slopes, left.amax((0, 1)) + outward)
+        return Planes(slopes, least - outward, slopes, most + outward)
 
 
 def _factor_planes(squashed: bool, rounding: Rounding, box: Interval) -> Planes:

@@ -47,6 +47,12 @@ class Relu(Elementwise):
         below = torch.where(kinked, steep, straight)
         return Planes((below,), torch.zeros_like(lower), (chord,), intercept)
 
+    def sloped(self, rounding: Rounding, slopes: Sequence[Tensor], *boxes: Interval) -> Planes:
+        """Below any line between both pieces; nothing is better above than the chord."""
+        planes = self.planes(rounding, *boxes)
+        below = torch.where(self.undecided(boxes[0]), slopes[0].clamp(self.slope, 1.0), planes.lower_slopes[0])
+        return Planes((below,), planes.lower_intercept, planes.upper_slopes, planes.upper_intercept)
+
     def cone(self, site: Site) -> Cone | None:
         """Convex: so are the upper ends. Below, the function lies above the straight line on the apex's side of the kink."""
         if site.cones is None:
