@@ -7,7 +7,7 @@ from verification.engine.errors import ClassifierError
 from verification.engine.network import ARCHITECTURES
 
 #: What small clips leave room for.
-SMALL: dict[str, dict[str, object]] = {"lrcn": {"channels": [4, 6, 8], "pools": [4, 2, 2]}}
+SMALL: dict[str, dict[str, object]] = {"lrcn": {"channels": [4, 6, 8], "pools": [4, 2, 2]}, "vgg16_lstm": {"hidden": 8}}
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -39,6 +39,26 @@ def test_parameters_change_the_network() -> None:
     assert shapes["frame.4.weight"] == (7, 5, 3, 3)
     assert shapes["features.weight"] == (11, 7 * 5 * 5)
     assert shapes["lstm.weight_ih_l1"] == (4 * 13, 13)
+
+
+def test_vgg16_has_the_names_that_its_published_weights_have() -> None:
+    network = ARCHITECTURES["vgg16_lstm"].build({"hidden": 6}, frames=2, height=64, width=32, classes=2)
+
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+    convolutions = [
+        int(name.split(".")[1]) for name in shapes if name.startswith("features") and name.endswith("weight")
+    ]
+    assert convolutions == [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]
+    assert shapes["features.10.weight"] == (256, 128, 3, 3)
+    assert shapes["lstm.weight_ih_l0"] == (4 * 6, 512 * 2 * 1)
+
+
+def test_frames_that_vgg16_leaves_nothing_of() -> None:
+    with pytest.raises(
+        ClassifierError, match=r"31x64 pixels are too small .* halves them 5 times; use frames of 32x32"
+    ):
+        ARCHITECTURES["vgg16_lstm"].build({}, frames=8, height=31, width=64, classes=7)
 
 
 @pytest.mark.parametrize(
