@@ -94,7 +94,8 @@ def test_mean_and_deviation_are_compiled_into_the_module(
     tmp_path: Path, network: nn.Module, clips: torch.Tensor
 ) -> None:
     mean, deviation = (0.4, 0.5, 0.6), (0.2, 0.25, 0.5)
-    path = save(tmp_path / "normal.safetensors", network, mean=mean, deviation=deviation)
+    input = InputSpecification(4, 16, 24, mean=mean, deviation=deviation)
+    path = save(tmp_path / "normal.safetensors", network, input=input)
 
     def spread(values: tuple[float, ...]) -> torch.Tensor:
         return torch.tensor(values).view(1, 1, 3, 1, 1)

@@ -94,7 +94,8 @@ def _upload_paths() -> dict[str, Any]:
         "create",
         "Begin an upload. `Upload-Metadata` holds pairs of a name and a base64 value: filename, kind (video or "
         "classifier), team (its id; may be left out by who has one team). A classifier may add what its file lacks: "
-        "architecture, labels (a JSON list), frames, size (HxW), channels, sampling.",
+        "architecture, labels (a JSON list), frames, size (HxW), channels, sampling, order (of the axes, such as ntchw), range "
+        "(0..1, 0..255 or -1..1), mean and std (three numbers).",
         [
             _header("Upload-Length", "Bytes of the whole file.", "integer"),
             _header("Upload-Metadata", "For example: filename Y2xpcC5tcDQ=,kind dmlkZW8="),

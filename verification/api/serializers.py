@@ -70,6 +70,10 @@ class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
             "width",
             "channels",
             "sampling",
+            "order",
+            "range",
+            "mean",
+            "deviation",
             "created_at",
         ]
 

@@ -11,7 +11,7 @@ from verification.models.team import Team
 
 
 class Classifier(TeamOwned):
-    """Weights for a named architecture that the engine has loaded once, with the input that they expect."""
+    """An ONNX model, or weights for a named architecture, that the engine has loaded once, with the input that it expects."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="classifiers")
@@ -26,6 +26,10 @@ class Classifier(TeamOwned):
     width = models.PositiveIntegerField()
     channels = models.CharField(max_length=3)
     sampling = models.CharField(max_length=20)
+    order = models.CharField(max_length=5, default="ntchw")  #: of the network's axes
+    range = models.CharField(max_length=8, default="0..1")  #: of its values, before mean and deviation
+    mean = models.JSONField(null=True)  #: three numbers, one a channel; None: as the file says
+    deviation = models.JSONField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -20,8 +20,9 @@ def video_path(video: "Video", filename: str) -> str:
 
 
 def classifier_path(classifier: "Classifier", filename: str) -> str:
-    """teams/<team>/classifiers/<id>.safetensors; uploads of no other format are accepted."""
-    return f"teams/{classifier.team_id}/classifiers/{classifier.pk}.safetensors"
+    """teams/<team>/classifiers/<id>.safetensors, or .onnx; uploads of no other format are accepted."""
+    suffix = "onnx" if classifier.architecture == "onnx" else "safetensors"
+    return f"teams/{classifier.team_id}/classifiers/{classifier.pk}.{suffix}"
 
 
 def checkpoint_path(verification: "Verification", filename: str) -> str:

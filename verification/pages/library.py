@@ -21,7 +21,7 @@ from verification.services.errors import ServiceError
 
 PAGE_SIZE = 50
 _VIDEO_FILES = ".mp4,.avi,.mov,.webm,.gif,.mkv,video/*"
-_CLASSIFIER_FILES = ".safetensors"
+_CLASSIFIER_FILES = ".onnx,.safetensors"
 
 
 def _upload_props(team: Team, kind: str, accept: str, refresh: str, **more: object) -> str:

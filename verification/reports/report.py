@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from verification.engine import rounded
 from verification.engine.perturbation import Unit
-from verification.models import Artifact, Verification
+from verification.models import Artifact, Classifier, Verification
 from verification.reports import explanations, figures, history, numbers, terms, wording
 from verification.reports.explanations import Explanation, Realisation
 from verification.reports.facts import Facts
@@ -124,6 +124,7 @@ def command(verification: Verification) -> str:
     """The command line that asks the same question."""
     words = ["python", "manage.py", "verify", verification.video.name]
     words += ["--classifier", verification.classifier.name, "--frames", str(verification.frames)]
+    words += _input_words(verification.classifier)
     words += ["--sampling", verification.sampling, "--norm", verification.norm, "--space", verification.space]
     if verification.flows is not None:
         words += ["--flows", ",".join(map(str, verification.flows))]
@@ -132,6 +133,16 @@ def command(verification: Verification) -> str:
     words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
     words += ["--seed", str(verification.seed)]
     return shlex.join(words)
+
+
+def _input_words(classifier: Classifier) -> list[str]:
+    """What may have been said of a classifier's input beside its file; what is usual is left out."""
+    words = [] if classifier.channels == "rgb" else ["--channels", classifier.channels]
+    words += [] if classifier.order == "ntchw" else ["--order", classifier.order]
+    words += [] if classifier.range == "0..1" else [f"--range={classifier.range}"]
+    for option, triple in (("--mean", classifier.mean), ("--std", classifier.deviation)):
+        words += [] if triple is None else [option, *(f"{number:g}" for number in triple)]
+    return words
 
 
 def _row(point: Point, unit: Unit) -> TableRow:

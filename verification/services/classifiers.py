@@ -28,8 +28,12 @@ def create_classifier(
     size: tuple[int, int] | None = None,
     channels: str | None = None,
     sampling: str | None = None,
+    order: str | None = None,
+    value_range: str | None = None,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
 ) -> Classifier:
-    """Keep a copy of the weights at `path` for `team`. The options override what the file says of itself.
+    """Keep a copy of the ONNX model or the weights at `path` for `team`. The options override what the file says of itself.
 
     Raises Invalid when the engine refuses it, Conflict when the team has it already, NotAllowed.
     """
@@ -45,6 +49,10 @@ def create_classifier(
             size=size,
             channels=channels,
             sampling=sampling,
+            order=order,
+            value_range=value_range,
+            mean=mean,
+            deviation=deviation,
             name=name,
         )
     except EngineError as error:
@@ -61,6 +69,10 @@ def create_classifier(
         width=loaded.input.width,
         channels=loaded.input.channels,
         sampling=loaded.input.sampling,
+        order=loaded.input.order,
+        range=loaded.input.range,
+        mean=loaded.input.mean,
+        deviation=loaded.input.deviation,
         created_by=user,
     )
     refuse_double(Classifier, team, classifier.sha256)
@@ -79,11 +91,15 @@ def load_stored(classifier: Classifier, frames: int | None = None) -> network.Cl
     """The stored classifier, ready for clips of `frames` frames. Raises the engine's ClassifierError."""
     return network.load_classifier(
         classifier.file.path,
-        architecture=classifier.architecture,
+        architecture=None if classifier.architecture == network.ONNX else classifier.architecture,
         labels=classifier.labels,
         frames=classifier.frames if frames is None else frames,
         size=(classifier.height, classifier.width),
         channels=classifier.channels,
         sampling=classifier.sampling,
+        order=classifier.order,
+        value_range=classifier.range,
+        mean=classifier.mean,
+        deviation=classifier.deviation,
         name=classifier.name,
     )

@@ -9,6 +9,7 @@ from verification import demo
 from verification.demo.clip import demo_video
 from verification.engine import (
     Budget,
+    Classifier,
     Norm,
     Specification,
     SpecificationError,
@@ -41,15 +42,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
     budget, device = Budget(seconds=options["seconds"], memory=options["memory"]), usable_device(options["device"])
     _check_source(options)
     _check_seed(options["seed"])
-    classifier = load_classifier(
-        DEMO_CLASSIFIER if options["classifier"] is None else options["classifier"],
-        architecture=options["architecture"],
-        labels=None if options["labels"] is None else read_labels(options["labels"]),
-        frames=options["frames"],
-        size=None if options["size"] is None else _size(options["size"]),
-        channels=options["channels"],
-        sampling=options["sampling"],
-    )
+    classifier = read_classifier(options)
     video = demo_video(footage) if options["demo"] else Path(options["video"])
     wanted = classifier.input
     clip = read_clip(
@@ -68,6 +61,23 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         device=device,
     )
     return Question(specification, probe_video(video))
+
+
+def read_classifier(options: Mapping[str, Any]) -> Classifier:
+    """The classifier that the options name, the demo's if they name none. Raises EngineError."""
+    return load_classifier(
+        DEMO_CLASSIFIER if options["classifier"] is None else options["classifier"],
+        architecture=options["architecture"],
+        labels=None if options["labels"] is None else read_labels(options["labels"]),
+        frames=options["frames"],
+        size=None if options["size"] is None else _size(options["size"]),
+        channels=options["channels"],
+        sampling=options["sampling"],
+        order=options["order"],
+        value_range=options["range"],
+        mean=options["mean"],
+        deviation=options["std"],
+    )
 
 
 def _check_source(options: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,14 +125,27 @@ class ClassifierOptions(TypedDict, total=False):
     size: tuple[int, int]
     channels: str
     sampling: str
+    order: str
+    value_range: str
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
 
 def classifier_options(metadata: dict[str, str]) -> ClassifierOptions:
-    """Options from texts: `labels` as a JSON list or one a line, `size` as HxW. Empty ones are left out.
+    """Options from texts: `labels` as a JSON list or one a line, `size` as HxW, `mean` and `std` as three numbers. Empty ones are
+    left out.
 
     Raises Invalid.
     """
     options: ClassifierOptions = {}
+    if metadata.get("order"):
+        options["order"] = metadata["order"]
+    if metadata.get("range"):
+        options["value_range"] = metadata["range"]
+    if metadata.get("mean"):
+        options["mean"] = three_numbers(metadata["mean"], "mean")
+    if metadata.get("std"):
+        options["deviation"] = three_numbers(metadata["std"], "std")
     if metadata.get("architecture"):
         options["architecture"] = metadata["architecture"]
     if metadata.get("channels"):
@@ -146,6 +160,19 @@ def classifier_options(metadata: dict[str, str]) -> ClassifierOptions:
         height, _, width = metadata["size"].lower().partition("x")
         options["size"] = _number(height, "size"), _number(width, "size")
     return options
+
+
+def three_numbers(text: str, field: str) -> tuple[float, ...]:
+    """One number for each channel, divided by commas or blanks. Raises Invalid."""
+    try:
+        numbers = tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+        raise Invalid(
+            f"Write three numbers, one for each channel, such as 0.485, 0.456, 0.406, not “{text[:60]}”.", field
+        )
+    return numbers
 
 
 def _copy(stream: Readable, file: BinaryIO, room: int) -> None:

@@ -4,8 +4,7 @@ import json
 import struct
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +12,25 @@ import torch
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from verification.engine.clip import build_sampling
-from verification.engine.errors import ClassifierError, ClipError
+from verification.engine.errors import ClassifierError
 from verification.engine.network.architectures import ARCHITECTURES, Architecture
+from verification.engine.network.input import InputSpecification, Prepared
 from verification.engine.network.inspect import ClassifierFile, check_labels, inspect_file
+from verification.engine.network.onnx_import import Layout, OnnxNetwork, check_reference, layouts
 
-#: Limits against absurd input, far above what a classifier of clips takes.
-MIN_FRAMES, MAX_FRAMES = 2, 512
-MIN_SIDE, MAX_SIDE = 8, 1024
+#: What stands for the architecture of a classifier that an ONNX file describes whole.
+ONNX = "onnx"
 
 #: Logits that differ by less than this over very different clips, relative to the largest, do not depend on them.
 _CONSTANT = 1e-7
-
-
-class Channels(StrEnum):
-    """The order of the colour channels in which the network was trained."""
-
-    RGB = "rgb"
-    BGR = "bgr"
-
-
-@dataclass(frozen=True)
-class InputSpecification:
-    """The clip that a classifier wants: `frames` sampled by the rule `sampling`, resized to `height` x `width` pixels."""
-
-    frames: int
-    height: int
-    width: int
-    channels: Channels = Channels.RGB
-    sampling: str = "uniform"
-
-    def __post_init__(self) -> None:
-        if not MIN_FRAMES <= self.frames <= MAX_FRAMES:
-            raise ClassifierError(f"a clip has {MIN_FRAMES} to {MAX_FRAMES} frames, not {self.frames}")
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in (self.height, self.width)):
-            raise ClassifierError(
-                f"frames are {MIN_SIDE} to {MAX_SIDE} pixels high and wide, not {self.height}x{self.width}"
-            )
-        if self.channels not in set(Channels):
-            raise ClassifierError(f"there is no channel order {str(self.channels)!r}; choose rgb or bgr")
-        object.__setattr__(self, "channels", Channels(self.channels))
-        try:
-            build_sampling(self.sampling)
-        except ClipError as error:
-            raise ClassifierError(str(error)) from None
-
-    @property
-    def shape(self) -> tuple[int, int, int, int, int]:
-        """(1, l, 3, h, w)."""
-        return 1, self.frames, 3, self.height, self.width
 
 
 @dataclass(frozen=True)
 class Classifier:
     """`module`: eval mode, float32, maps (1, l, 3, h, w) RGB in [0, 1] to logits (1, C), C = len(labels).
 
-    Channel order, mean and standard deviation are part of the module. `name`, `sha256`: of the file it came from.
+    All that `input` says of values and axes is part of the module. `name`, `sha256`: of the file it came from.
+    `architecture`: one of `ARCHITECTURES`, or `ONNX`.
     """
 
     name: str
@@ -77,34 +39,6 @@ class Classifier:
     labels: tuple[str, ...]
     input: InputSpecification
     module: nn.Module
-
-
-class Prepared(nn.Module):
-    """A network behind the preparation it was trained with: channel order, then (x - mean) / deviation per channel."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        channels: Channels,
-        mean: Sequence[float] | None,
-        deviation: Sequence[float] | None,
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.flip = channels is Channels.BGR
-        self.normalise = mean is not None or deviation is not None
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.tensor(mean or (0.0, 0.0, 0.0)).view(1, 1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(deviation or (1.0, 1.0, 1.0)).view(1, 1, 3, 1, 1))
-
-    def forward(self, clips: Tensor) -> Tensor:
-        if self.flip:
-            clips = clips.flip(2)
-        if self.normalise:
-            clips = (clips - self.mean) / self.deviation
-        logits: Tensor = self.network(clips)
-        return logits
 
 
 def load_classifier(
@@ -116,38 +50,56 @@ def load_classifier(
     size: tuple[int, int] | None = None,
     channels: str | None = None,
     sampling: str | None = None,
+    order: str | None = None,
+    value_range: str | None = None,
+    mean: Sequence[float] | None = None,
+    deviation: Sequence[float] | None = None,
     name: str | None = None,
 ) -> Classifier:
-    """Read a safetensors file of a named architecture. What is given takes the place of what the file says.
+    """Read an ONNX file, or a safetensors file of a named architecture. What is given replaces what the file says.
 
     The file's metadata are texts: `architecture`, `config` (JSON, the architecture's parameters), `labels` (JSON
-    list), `frames`, `height`, `width`, `channels`, `sampling`, and optionally `mean` and `std` (JSON lists of three
-    numbers, one a channel in the classifier's order). `size` is (height, width) in pixels.
+    list), `frames`, `height`, `width`, `channels`, `sampling`, `order`, `range`, and optionally `mean` and `std` (JSON
+    lists of three numbers, one a channel in the classifier's order). `size` is (height, width) in pixels. What neither
+    says of an ONNX file is read from the shape of its input.
 
     Raises ClassifierError for anything that is not a working classifier; the message says what is wrong.
     """
     file = inspect_file(path)
-    family = _architecture(file, architecture)
-    wanted = _input(file, frames, size, channels, sampling)
-    named = _labels(file, family, labels)
+    given = {"channels": channels, "sampling": sampling, "order": order, "range": value_range}
+    given_numbers = {"mean": mean, "std": deviation}
+    if file.model is not None:
+        wanted = _input(file, frames, size, given, given_numbers, _layout(file, order))
+        network: nn.Module = OnnxNetwork(file.model, wanted.network_shape)
+        family_name, named = ONNX, _labels(file, None, labels)
+    else:
+        family = _architecture(file, architecture)
+        wanted = _input(file, frames, size, given, given_numbers)
+        family_name, named = family.name, _labels(file, family.outputs, labels)
+        network = _with_weights(file, family, wanted, len(named))
+    network.eval().requires_grad_(False)
+    module = network if wanted.plain else Prepared(network, wanted).eval().requires_grad_(False)
+    clips = _clips(wanted)
+    if file.model is not None:
+        inputs = [module.prepare(clip) for clip in clips] if isinstance(module, Prepared) else clips
+        check_reference(Path(path).read_bytes(), network, inputs)
+    _check_behaviour(file.name, module, clips, len(named))
+    return Classifier(name or file.name, file.sha256, family_name, named, wanted, module)
+
+
+def _with_weights(file: ClassifierFile, family: Architecture, wanted: InputSpecification, classes: int) -> nn.Module:
+    """The network of a named architecture with the weights of the file."""
     config = file.decoded("config")
     if not isinstance(config, dict | None):
         raise ClassifierError(f"{file.name}: the metadata 'config' must be a JSON object of parameters")
     # On the meta device an absurd configuration costs no memory; the file's own tensors then take the places.
     with torch.device("meta"):
         network = family.build(
-            config or {}, frames=wanted.frames, height=wanted.height, width=wanted.width, classes=len(named)
+            config or {}, frames=wanted.frames, height=wanted.height, width=wanted.width, classes=classes
         )
     _check_tensors(family.name, network, file)
     network.load_state_dict(dict(file.tensors), assign=True)
-    mean, deviation = _triple(file, "mean"), _triple(file, "std")
-    if deviation is not None and min(map(abs, deviation)) < 1e-6:
-        raise ClassifierError(f"{file.name}: the metadata 'std' must not hold a zero")
-    if wanted.channels is Channels.BGR or mean is not None or deviation is not None:
-        network = Prepared(network, wanted.channels, mean, deviation)
-    network.eval().requires_grad_(False)
-    _check_behaviour(file.name, network, wanted, len(named))
-    return Classifier(name or file.name, file.sha256, family.name, named, wanted, network)
+    return network
 
 
 def save_classifier(
@@ -158,14 +110,22 @@ def save_classifier(
     config: Mapping[str, object],
     labels: Sequence[str],
     input: InputSpecification,
-    mean: Sequence[float] | None = None,
-    deviation: Sequence[float] | None = None,
 ) -> None:
     """Write a file that `load_classifier` reads without options; the file appears whole or not at all."""
     path = Path(path)
+    metadata = {"architecture": architecture, "config": json.dumps(dict(config), sort_keys=True)}
+    metadata |= input_metadata(labels, input)
+    tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    content = _with_sorted_header(serialise(tensors, metadata))
+    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
+        draft = Path(directory) / path.name
+        draft.write_bytes(content)
+        draft.replace(path)
+
+
+def input_metadata(labels: Sequence[str], input: InputSpecification) -> dict[str, str]:
+    """Classes and input as `load_classifier` reads them from the metadata of a file."""
     metadata = {
-        "architecture": architecture,
-        "config": json.dumps(dict(config), sort_keys=True),
         "labels": json.dumps(list(labels), ensure_ascii=False),
         "frames": str(input.frames),
         "height": str(input.height),
@@ -173,13 +133,10 @@ def save_classifier(
         "channels": str(input.channels),
         "sampling": input.sampling,
     }
-    metadata |= {key: json.dumps(list(v)) for key, v in (("mean", mean), ("std", deviation)) if v is not None}
-    tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
-    content = _with_sorted_header(serialise(tensors, metadata))
-    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-        draft = Path(directory) / path.name
-        draft.write_bytes(content)
-        draft.replace(path)
+    defaults = {field.name: field.default for field in fields(InputSpecification)}
+    metadata |= {key: str(getattr(input, key)) for key in ("order", "range") if getattr(input, key) != defaults[key]}
+    numbers = {"mean": input.mean, "std": input.deviation}
+    return metadata | {key: json.dumps(list(v)) for key, v in numbers.items() if v is not None}
 
 
 def _with_sorted_header(content: bytes) -> bytes:
@@ -200,29 +157,50 @@ def _architecture(file: ClassifierFile, given: str | None) -> Architecture:
     return ARCHITECTURES[name]
 
 
+def _layout(file: ClassifierFile, order: str | None) -> Layout:
+    """How the axes of an ONNX model are to be read: as is said, or as their sizes make likely."""
+    assert file.model is not None
+    possible = layouts(file.model.axes)
+    wanted = order or file.metadata.get("order")
+    fitting = [layout for layout in possible if wanted is None or layout.order == wanted]
+    if not fitting:
+        known = ", ".join(layout.order for layout in possible)
+        raise ClassifierError(f"{file.name} has an input whose axes cannot be {wanted!r}; they can be {known}")
+    return fitting[0]
+
+
 def _input(
     file: ClassifierFile,
     frames: int | None,
     size: tuple[int, int] | None,
-    channels: str | None,
-    sampling: str | None,
+    given: Mapping[str, str | None],
+    given_numbers: Mapping[str, Sequence[float] | None],
+    layout: Layout | None = None,
 ) -> InputSpecification:
     length = frames if frames is not None else file.integer("frames")
     height, width = size if size is not None else (file.integer("height"), file.integer("width"))
+    if layout is not None:
+        length = layout.frames if length is None else length
+        height, width = layout.height if height is None else height, layout.width if width is None else width
     if length is None:
         raise ClassifierError(f"{file.name} does not say how many frames a clip has; give the number of frames")
     if height is None or width is None:
         raise ClassifierError(f"{file.name} does not say the size of its frames; give it as HEIGHTxWIDTH")
-    order: Any = channels or file.metadata.get("channels", "rgb")
-    return InputSpecification(length, height, width, order, sampling or file.metadata.get("sampling", "uniform"))
+    texts: dict[str, Any] = {key: text or file.metadata.get(key) for key, text in given.items()}
+    if layout is not None:
+        texts["order"] = layout.order
+    numbers = {key: _triple(file, key) if values is None else tuple(values) for key, values in given_numbers.items()}
+    chosen = {key: text for key, text in texts.items() if text is not None}
+    return InputSpecification(length, height, width, mean=numbers["mean"], deviation=numbers["std"], **chosen)
 
 
-def _labels(file: ClassifierFile, family: Architecture, given: Sequence[str] | None) -> tuple[str, ...]:
+def _labels(file: ClassifierFile, output: str | None, given: Sequence[str] | None) -> tuple[str, ...]:
+    """`output`: the name of the tensor that has one entry for each class."""
     stored = list(given) if given is not None else file.decoded("labels")
     if stored is None:
         raise ClassifierError(f"{file.name} does not name its classes; give a file of labels, one a line")
     labels = check_labels(stored)
-    outputs = file.tensors.get(family.outputs)
+    outputs = None if output is None else file.tensors.get(output)
     if outputs is not None and outputs.ndim >= 1 and outputs.shape[0] != len(labels):
         raise ClassifierError(
             f"there are {len(labels)} labels, but the classifier has {outputs.shape[0]} outputs; "
@@ -239,6 +217,8 @@ def _triple(file: ClassifierFile, key: str) -> tuple[float, ...] | None:
         raise ClassifierError(f"{file.name}: the metadata {key!r} must be a list of three numbers")
     if not bool(torch.isfinite(torch.tensor(value, dtype=torch.float64)).all()):
         raise ClassifierError(f"{file.name}: the metadata {key!r} holds a number that is not finite")
+    if key == "std" and min(map(abs, value)) < 1e-6:
+        raise ClassifierError(f"{file.name}: the metadata 'std' must not hold a zero")
     return tuple(float(number) for number in value)
 
 
@@ -270,14 +250,24 @@ def _some(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} (and {len(names) - 1} more)"
 
 
-def _check_behaviour(name: str, network: nn.Module, wanted: InputSpecification, classes: int) -> None:
-    """Refuse a network whose logits have the wrong shape, are not finite, or the same for very different clips."""
+def _clips(wanted: InputSpecification) -> list[Tensor]:
+    """Clips (1, l, 3, h, w) that have little in common."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(wanted.shape, generator=generator)
     ramp = torch.linspace(0, 1, wanted.width).expand(wanted.shape)
     still = noise[:, :1].expand(wanted.shape)
+    return [clip.contiguous() for clip in (noise, ramp, ramp.flip(1, 4) ** 2, still, 1 - noise)]
+
+
+def _check_behaviour(name: str, network: nn.Module, clips: list[Tensor], classes: int) -> None:
+    """Refuse a network whose logits have the wrong shape, are not finite, or the same for very different clips."""
     with torch.no_grad():
-        rows = [network(clip.contiguous()) for clip in (noise, ramp, ramp.flip(1, 4) ** 2, still, 1 - noise)]
+        rows = [network(clip) for clip in clips]
+    shape = tuple(rows[0].shape)
+    if len(shape) == 2 and shape[0] == 1 and shape[1] != classes:
+        raise ClassifierError(
+            f"there are {classes} labels, but the classifier has {shape[1]} outputs; give one label for each output"
+        )
     if any(row.shape != (1, classes) for row in rows):
         raise ClassifierError(
             f"{name} gives values of shape {list(rows[0].shape)} for a clip; [1, {classes}] is needed"

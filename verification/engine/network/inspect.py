@@ -1,4 +1,4 @@
-"""What a classifier file holds: tensors and text, never code. Only safetensors is read, nothing is unpickled."""
+"""What a classifier file holds: tensors, text, and in ONNX files a graph; never code. Nothing is unpickled."""
 
 import hashlib
 import json
@@ -12,18 +12,23 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from verification.engine.errors import ClassifierError
+from verification.engine.network.onnx_import.model import OnnxModel, is_onnx, parse_model
 
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @dataclass(frozen=True)
 class ClassifierFile:
-    """A file as it was found: `tensors` by name, float32 and finite; `metadata`, the texts beside them."""
+    """A file as it was found: `tensors` by name, finite; `metadata`, the texts beside them; the `model` of an ONNX file.
+
+    The tensors of a safetensors file are float32.
+    """
 
     name: str
     sha256: str
     metadata: Mapping[str, str]
     tensors: Mapping[str, Tensor]
+    model: OnnxModel | None = None
 
     def integer(self, key: str) -> int | None:
         """The metadata `key` as a whole number, None where it is absent. Raises ClassifierError if it is none."""
@@ -43,18 +48,21 @@ class ClassifierFile:
 
 
 def inspect_file(path: str | Path) -> ClassifierFile:
-    """Read a safetensors file wholly.
+    """Read a safetensors or ONNX file wholly.
 
-    Raises ClassifierError when it is missing, not safetensors, truncated, empty, or holds a tensor that is not
-    floating point or not finite.
+    Raises ClassifierError when it is missing, neither of them, truncated, empty, or holds a tensor that is not finite or, in a
+    safetensors file, not floating point.
     """
     path = Path(path)
     if not path.is_file():
         raise ClassifierError(f"there is no file {path.name}; check the path")
     with path.open("rb") as file:
-        head = file.read(4)
+        head = file.read(16)
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if _holds_onnx(path, head):
+        model = parse_model(path.read_bytes())
+        return ClassifierFile(path.name, sha256, model.metadata, model.constants, model)
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = dict(stored.metadata() or {})
@@ -65,14 +73,27 @@ def inspect_file(path: str | Path) -> ClassifierFile:
                 f"{path.name} is a pickle, which could run code when it is read; "
                 "save the weights with safetensors instead"
             ) from None
+        missing = (
+            "not a safetensors file" if path.suffix == ".safetensors" else "neither a safetensors nor an ONNX file"
+        )
         raise ClassifierError(
-            f"{path.name} is not a safetensors file, or it is truncated; "
-            "save the weights with safetensors and copy the file again"
+            f"{path.name} is {missing}, or it is truncated; "
+            "save the weights with safetensors, or export the model as ONNX, and copy the file again"
         ) from error
     if not tensors:
         raise ClassifierError(f"{path.name} holds no weights; save the state of the trained model into it")
     checked = {name: _checked(name, tensor) for name, tensor in tensors.items()}
     return ClassifierFile(path.name, sha256, metadata, checked)
+
+
+def _holds_onnx(path: Path, head: bytes) -> bool:
+    """Whether the file is to be read as ONNX: it is called so and is no pickle, or begins as such files do."""
+    if head.startswith(_PICKLES):
+        return False
+    header = int.from_bytes(head[:8], "little")  # of a safetensors file
+    if head[8:9] == b"{" and header <= path.stat().st_size:
+        return False
+    return path.suffix.lower() == ".onnx" or is_onnx(head)
 
 
 def _checked(name: str, tensor: Tensor) -> Tensor:

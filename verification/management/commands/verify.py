@@ -15,9 +15,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from verification.demo.footage import FootageError
-from verification.engine import ARCHITECTURES, EXTRACTORS, SPACES, Budget, EngineError, Norm, Result, verify
+from verification.engine import EXTRACTORS, SPACES, Budget, EngineError, Norm, Result, verify
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
+from verification.management.classifier_options import add_classifier_arguments
 from verification.services.command_line import Question, read_question
 from verification.services.terminal import TerminalObserver, summary
 from verification.services.versions import versions
@@ -41,7 +42,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("video", metavar="VIDEO", nargs="?", help="mp4, mov, avi, webm or gif")
         parser.add_argument("--demo", action="store_true", help="the demo's clip and classifier")
-        _add_classifier_arguments(parser)
+        add_classifier_arguments(parser)
         _add_question_arguments(parser)
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
         parser.add_argument("--out", type=Path, metavar="DIR", help="write flows, clip and pictures to this folder")
@@ -65,18 +66,6 @@ class Command(BaseCommand):
                 return verify(question.specification, observer)
             finally:
                 observer.close()
-
-
-def _add_classifier_arguments(parser: CommandParser) -> None:
-    parser.add_argument("--classifier", metavar="FILE", help="the weights, safetensors")
-    parser.add_argument(
-        "--architecture", metavar="NAME", help=f"one of {', '.join(ARCHITECTURES)}, if the file is silent"
-    )
-    parser.add_argument("--labels", metavar="FILE", help="the names of the classes, one a line")
-    parser.add_argument("--frames", type=int, metavar="N", help="frames of the clip")
-    parser.add_argument("--size", metavar="HxW", help="height and width of the clip in pixels")
-    parser.add_argument("--sampling", metavar="RULE", help="uniform, floor or fps:X")
-    parser.add_argument("--channels", choices=["rgb", "bgr"], help="the channel order of the classifier")
 
 
 def _add_question_arguments(parser: CommandParser) -> None:
