@@ -5,9 +5,8 @@
     python -m benchmarks.bounds ratio
     python -m benchmarks.bounds growth
 
-`demo`: UB/LB on test clips of the demo. `lrcn`: the same for an LRCN trained on UCF101, read from its ONNX file (this part
-needs the package onnx). `ratio`: one bound evaluation against a forward pass. `growth`: how both grow with frames, size and
-LSTM width.
+`demo`: UB/LB on test clips of the demo. `lrcn`: the same for an LRCN trained on UCF101, an ONNX file. `ratio`: one bound
+evaluation against a forward pass. `growth`: how both grow with frames, size and LSTM width.
 Every verification is a process of its own, so that its peak memory is its own. Compare only what ran side by side.
 """
 
@@ -35,7 +34,7 @@ from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
 from verification.engine.clip import Clip
-from verification.engine.network import ARCHITECTURES, Channels, InputSpecification, load_classifier, save_classifier
+from verification.engine.network import ARCHITECTURES, InputSpecification, load_classifier
 from verification.engine.network.classifier import Classifier
 from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Rounding
@@ -82,18 +81,24 @@ def measure_lrcn(options: argparse.Namespace, scratch: Path) -> Rows:
     """The UCF101 clips in every norm."""
     if options.model is None or options.videos is None:
         sys.exit("the part 'lrcn' needs --model FILE.onnx and --videos DIR")
-    classifier = scratch / "lrcn.safetensors"
-    write_lrcn(options.model, classifier)
-    return _verified(options, scratch, classifier, [options.videos / f"{name}.avi" for name in _UCF_CLIPS])
+    labels = scratch / "labels.txt"
+    labels.write_text("\n".join(_UCF_LABELS))
+    described = ["--labels", str(labels), "--channels", "bgr", "--sampling", "floor"]
+    return _verified(
+        options, scratch, options.model, [options.videos / f"{name}.avi" for name in _UCF_CLIPS], described
+    )
 
 
-def _verified(options: argparse.Namespace, scratch: Path, classifier: Path, videos: Sequence[Path]) -> Rows:
+def _verified(
+    options: argparse.Namespace, scratch: Path, classifier: Path, videos: Sequence[Path], described: Sequence[str] = ()
+) -> Rows:
     rows: Rows = [("clip", "norm", "first proof (s)", "lower", "upper", "UB/LB", "peak memory (MB)")]
     for norm in options.norms:
         results = []
         for video in videos:
             print(f"{video.stem}, {norm}, {options.seconds:g} s ...", file=sys.stderr, flush=True)
-            result, memory = verify(classifier, video, norm, options.seconds, scratch / f"{video.stem}-{norm}.json")
+            out = scratch / f"{video.stem}-{norm}.json"
+            result, memory = verify(classifier, video, norm, options.seconds, out, described)
             lower, upper = result["lower"], result["upper"]
             ratio = upper / lower if lower and upper else None
             first = next((point["seconds"] for point in result["history"] if point["lower"]), None)
@@ -104,9 +109,22 @@ def _verified(options: argparse.Namespace, scratch: Path, classifier: Path, vide
     return rows
 
 
-def verify(classifier: Path, video: Path, norm: str, seconds: float, out: Path) -> tuple[dict[str, Any], float]:
-    """`manage.py verify` in a process of its own: its result file, and its peak memory in MB."""
-    command = [sys.executable, str(ROOT / "manage.py"), "verify", str(video), "--classifier", str(classifier)]
+def verify(
+    classifier: Path, video: Path, norm: str, seconds: float, out: Path, described: Sequence[str]
+) -> tuple[dict[str, Any], float]:
+    """`manage.py verify` in a process of its own: its result file, and its peak memory in MB.
+
+    `described`: options that say of the classifier what its file does not.
+    """
+    command = [
+        sys.executable,
+        str(ROOT / "manage.py"),
+        "verify",
+        str(video),
+        "--classifier",
+        str(classifier),
+        *described,
+    ]
     command += ["--norm", norm, "--space", "dense", "--seconds", str(seconds), "--json", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
@@ -114,31 +132,6 @@ def verify(classifier: Path, video: Path, norm: str, seconds: float, out: Path) 
     if not out.exists():
         sys.exit(f"verifying {video.name} failed")
     return json.loads(out.read_text()), usage.ru_maxrss / 1024
-
-
-def write_lrcn(model: Path, path: Path) -> None:
-    """The weights of the ONNX file as a classifier of the architecture `lrcn`; ONNX orders an LSTM's gates i, o, f, c."""
-    import onnx  # a dependency of this measurement alone
-    from onnx import numpy_helper
-
-    weights = {t.name: torch.tensor(numpy_helper.to_array(t)) for t in onnx.load(model).graph.initializer}
-
-    def gates(tensor: torch.Tensor) -> torch.Tensor:
-        i, o, f, c = tensor.chunk(4)
-        return torch.cat([i, f, c, o])
-
-    state = {f"frame.{3 * i}.{kind}": weights[f"c{i + 1}.{kind}"] for i in range(4) for kind in ("weight", "bias")}
-    state |= {f"head.{kind}": weights[f"fc.{kind}"] for kind in ("weight", "bias")}
-    into, recurrent, biases = (
-        next(w for name, w in weights.items() if "LSTM" in name and tuple(w.shape) == shape)[0]
-        for shape in ((1, 128, 256), (1, 128, 32), (1, 256))
-    )
-    state |= {"lstm.weight_ih_l0": gates(into), "lstm.weight_hh_l0": gates(recurrent)}
-    state |= {"lstm.bias_ih_l0": gates(biases[:128]), "lstm.bias_hh_l0": gates(biases[128:])}
-    network = ARCHITECTURES["lrcn"].build({}, frames=20, height=128, width=128, classes=5)
-    network.load_state_dict(state)
-    wanted = InputSpecification(20, 128, 128, Channels.BGR, "floor")
-    save_classifier(path, network, architecture="lrcn", config={}, labels=_UCF_LABELS, input=wanted)
 
 
 def measure_ratio(options: argparse.Namespace, scratch: Path) -> Rows:

@@ -42,7 +42,12 @@ def assert_nothing_left() -> None:
     ("kind", "name", "content", "words"),
     [
         ("video", "notes.mp4", b"not a video at all" * 100, "notes.mp4 is not a video"),
-        ("classifier", "weights.safetensors", b"\x00" * 500, "weights.safetensors is not a safetensors file"),
+        (
+            "classifier",
+            "weights.safetensors",
+            b"\x00" * 500,
+            "weights.safetensors is neither a safetensors nor an ONNX file",
+        ),
         ("classifier", "model.pt", b"PK\x03\x04" + b"\x00" * 500, "pickle"),
     ],
 )

@@ -15,6 +15,7 @@ from verification.engine.network.operations.base import Inquiry, Operation, Pull
 from verification.engine.relaxation import Cone, Form, Interval, Rounding
 from verification.engine.relaxation.transpose import pull_selection
 
+_AT_ONCE = 1 << 22  # elements of the input whose planes are made at a time
 _POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
 
 
@@ -70,9 +71,9 @@ class MaxPool(Operation):
         if site.touches:
             yield from self._inquire_near(site, idle)
             return
-        lower, upper = self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper)
-        favourite = _favourite(lower, upper)
-        most, least = _differences_of_boxes(lower, upper, favourite, site.rounding)
+        if bool(idle.all()):
+            return  # there is nothing to keep that the intervals do not say
+        favourite, most, least = self._boxed(site.boxes[0], site.rounding)
         for bound, sign in ((most, -1.0), (least, 1.0)):
             yield from self._ask((most > 0) & ~idle.unsqueeze(-1), favourite, site, sign, {1: bound})
         site.memory["differences"] = favourite, most, least
@@ -143,7 +144,7 @@ class MaxPool(Operation):
         return (torch.stack(heights) - start).clamp(min=0)
 
     def _touching(self, site: Site) -> Tensor:
-        """As `_prepare`: below the favourite, above it a part of the leader's difference too."""
+        """As `_prepared`: below the favourite, above it a part of the leader's difference too."""
         near: _Near = site.memory["near"]
         size = _size(self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper))
         tilt = near.tilt(site)
@@ -171,27 +172,43 @@ class MaxPool(Operation):
         return Form(coefficients.to(favourite.device), offsets, site.shapes[0])
 
     def planes(self, site: Site) -> Tensor:
-        """What `_prepare` gives, once for each region; `inquire` has been answered."""
+        """What `_prepared` gives, once for each region; `inquire` has been answered."""
         planes = site.kept("planes", lambda: self._touching(site) if site.touches else self._prepare(site))
         if "planes" in site.memory:
             site.memory.pop("near" if site.touches else "differences", None)  # all that was needed of it
         return planes
 
+    def _boxed(self, box: Interval, rounding: Rounding) -> tuple[Tensor, Tensor, Tensor]:
+        """The favourites and bounds of differences to them, as far as intervals know: see `inquire`."""
+        lower, upper = self.windows(box.lower), self.windows(box.upper)
+        favourite = _favourite(lower, upper)
+        return favourite, *_differences_of_boxes(lower, upper, favourite, rounding)
+
     def _prepare(self, site: Site) -> Tensor:
+        """`_prepared`, for a part of the batch at a time: there are some ten tensors of the input's size on the way."""
+        known, parts, start = site.memory.get("differences"), [], 0
+        count = max(1, _AT_ONCE // max(1, site.boxes[0].lower[0].numel()))
+        for lower, upper in zip(*(end.split(count) for end in (site.boxes[0].lower, site.boxes[0].upper)), strict=True):
+            box, stop = Interval(lower, upper), start + len(lower)
+            differences = self._boxed(box, site.rounding) if known is None else [part[start:stop] for part in known]
+            parts.append(self._prepared(box, site.rounding, *differences))
+            start = stop
+        return torch.cat(parts, 1)
+
+    def _prepared(self, box: Interval, rounding: Rounding, favourite: Tensor, most: Tensor, least: Tensor) -> Tensor:
         """(2 k + 2, n, c, *output): lower coefficients, upper coefficients, upper constant, magnitude.
 
         With the favourite j and differences `l <= x_i - x_j <= u`: the largest element is `x_j + max(0, x_i - x_j, ...)`,
         and `max(0, d)` lies below its chord `u (d - l) / (u - l)`. Above stand the best, in the middle of the intervals,
         of no chord and the largest u; one chord and the second largest u; the sum of all chords.
         """
-        favourite, most, least = site.memory["differences"]
-        size = _size(self.windows(site.boxes[0].lower), self.windows(site.boxes[0].upper))
+        size = _size(self.windows(box.lower), self.windows(box.upper))
         wins = most > 0
         most, least = most.clamp(min=0), torch.where(wins, least.clamp(max=0), 0.0)
         below = functional.one_hot(favourite[..., 0], most.shape[-1]).to(most.dtype)
         width = most - least
         slope = torch.where(wins, most / torch.where(wins, width, 1.0), 0.0)
-        height = site.rounding.gamma(2) * width - slope * least
+        height = rounding.gamma(2) * width - slope * least
         first, leader = most.max(-1, keepdim=True)
         second = most.scatter(-1, leader, 0.0).amax(-1, keepdim=True)
         leading = torch.zeros_like(most).scatter(-1, leader, 1.0)
