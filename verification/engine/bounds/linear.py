@@ -55,6 +55,7 @@ class LinearBounds:
     needed, and cones are only kept where there is room for all of them.
     `effort` bounds the elements of all functionals together: where it is spent, from the clip on, the rest is left to
     interval arithmetic, and `complete` is False. The same goes for functionals that see more than the share `widest` of the clip.
+    What lacks room does not count there: it would lack it the next time as well.
     `places`: what is known of the values' places, from other regions of the same
     graph; it is added to.
     """
