@@ -27,3 +27,8 @@ class CheckpointError(EngineError):
 
 class Stopped(BaseException):
     """A signal, not an error: raised inside a long computation when the observer asks to stop; never leaves `verify`."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of other people's code says first, or the name of its class if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

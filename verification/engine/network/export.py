@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from verification.engine.errors import ClassifierError, EngineError
+from verification.engine.errors import ClassifierError, EngineError, first_line
 from verification.engine.network.agreement import check_agreement
 from verification.engine.network.fusion import fuse_gates, pool_first
 from verification.engine.network.graph import Graph, Node
@@ -143,7 +143,7 @@ def _evaluate(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> Any:
     except EngineError:
         raise
     except Exception as error:  # torch's functions and the rules' own checks of arguments raise many unrelated classes
-        lowering.refuse(f"an operation in a form that its rule does not cover, {_first_line(error)!r},")
+        lowering.refuse(f"an operation in a form that its rule does not cover, {first_line(error)!r},")
 
 
 def _lowered(lowering: Lowering, first: Any, args: Any, kwargs: Any) -> Any:
@@ -157,10 +157,6 @@ def _lowered(lowering: Lowering, first: Any, args: Any, kwargs: Any) -> Any:
     result = LOWERINGS[lowering.name](lowering, *wide_args, **wide_kwargs)
     # A constant after all, such as zeros of the clip's shape, goes on in the module's own type.
     return result.to(first.dtype) if isinstance(result, Tensor) and isinstance(first, Tensor) else result
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _check_sources(lowering: Lowering, node: fx.Node, known: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import torch
 
-from verification.engine.errors import ClassifierError
+from verification.engine.errors import ClassifierError, first_line
 from verification.engine.network.classifier import Classifier, input_metadata
 from verification.engine.network.input import InputSpecification
 from verification.engine.network.onnx_import.model import NEWEST, OLDEST
@@ -48,5 +48,6 @@ def _export(classifier: Classifier, path: Path, version: int) -> None:
                 dynamo=False,
             )
         except Exception as error:  # the exporter's errors are of many unrelated classes
-            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise ClassifierError(f"torch cannot export the classifier in version {version}: {first[:300]}") from error
+            raise ClassifierError(
+                f"torch cannot export the classifier in version {version}: {first_line(error)[:300]}"
+            ) from error

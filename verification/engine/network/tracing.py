@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from verification.engine.errors import ClassifierError
+from verification.engine.errors import ClassifierError, first_line
 
 #: Operations that torch would take apart, and that have a rule, or a clear refusal, as a whole.
 _WHOLE = (
@@ -66,5 +66,4 @@ def _meaning(error: Exception) -> str:
             "an if, a loop, a size or a number (item, float, int, bool) depends on values of the clip; "
             "compute with tensors, the same way for all clips"
         )
-    first = str(error).strip().splitlines()
-    return f"{first[0] if first else type(error).__name__}; check that it takes such a clip"
+    return f"{first_line(error)}; check that it takes such a clip"

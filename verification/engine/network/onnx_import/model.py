@@ -184,11 +184,7 @@ def _constants(graph: GraphProto) -> dict[str, Tensor]:
 def read_tensor(proto: TensorProto, what: str) -> Tensor:
     """The tensor in the file's own type. Raises ClassifierError where it is damaged or not finite."""
     if proto.data_type not in _TYPES:
-        kind = (
-            TensorProto.DataType.Name(proto.data_type)
-            if proto.data_type in TensorProto.DataType.values()
-            else "unknown"
-        )
+        kind = type_name(proto.data_type)
         raise UnsupportedOperationError(f"{what} is of the type {kind}; save it as ordinary numbers")
     try:
         array = numpy_helper.to_array(proto)
@@ -203,6 +199,11 @@ def read_tensor(proto: TensorProto, what: str) -> Tensor:
             "earlier checkpoint"
         )
     return tensor
+
+
+def type_name(number: int | None) -> str:
+    """What the standard calls a type of elements."""
+    return TensorProto.DataType.Name(number) if number in TensorProto.DataType.values() else f"number {number}"
 
 
 def _node(node: NodeProto) -> OnnxNode:
@@ -259,9 +260,7 @@ def _axes(value: ValueInfoProto) -> tuple[int | None, ...]:
     if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
         raise ClassifierError(f"the input {value.name} has no shape; export the model with one")
     if kind.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE):
-        name = (
-            TensorProto.DataType.Name(kind.elem_type) if kind.elem_type in TensorProto.DataType.values() else "unknown"
-        )
+        name = type_name(kind.elem_type)
         raise UnsupportedOperationError(f"the input {value.name} is of the type {name}; export the model in float32")
     return tuple(
         axis.dim_value if axis.HasField("dim_value") and axis.dim_value > 0 else None for axis in kind.shape.dim

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from verification.engine.errors import ClassifierError, EngineError, UnsupportedOperationError
+from verification.engine.errors import ClassifierError, EngineError, UnsupportedOperationError, first_line
 from verification.engine.network.onnx_import.call import Call, Function
 from verification.engine.network.onnx_import.model import OnnxBranch, OnnxModel, OnnxNode
 from verification.engine.network.onnx_import.operators import OPERATORS
@@ -109,10 +109,8 @@ class _Builder:
             call.refuse(
                 f"has {len(node.outputs)} results, of which {len(results)} are supported", "do without the others"
             )
-        for name, result in zip(node.outputs, results, strict=False):
-            if result.numel() > LARGEST:
-                call.refuse(f"makes a value of shape {list(result.shape)}, which is too large", "use smaller clips")
-            self.known[name] = result
+        _refuse_large(call, results)
+        self.known.update(zip(node.outputs, results, strict=False))
         if node.operator in ("Shape", "Size") or all(call.fixed):
             self.fixed.update(node.outputs)
             return
@@ -174,11 +172,10 @@ def _computed(call: Call) -> tuple[Function, tuple[Tensor, ...]]:
     except EngineError:
         raise
     except Exception as error:  # torch raises what its functions refuse as many unrelated classes
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         shapes = ", ".join(str(list(value.shape)) for value in call.inputs if value is not None)
         raise ClassifierError(
-            f"the ONNX node {call.node.described} cannot be computed for inputs of shapes {shapes}: {first}; check the size of "
-            "the clips, and export the model again"
+            f"the ONNX node {call.node.described} cannot be computed for inputs of shapes {shapes}: {first_line(error)}; "
+            "check the size of the clips, and export the model again"
         ) from error
     return function, results if isinstance(results, tuple) else (results,)
 
@@ -194,6 +191,10 @@ def _check_size(call: Call, function: Function) -> None:
         if "overflow" in str(error):
             call.refuse("makes a value that is too large to be counted", "use smaller clips")
         raise
-    for result in results if isinstance(results, tuple) else (results,):
+    _refuse_large(call, results if isinstance(results, tuple) else (results,))
+
+
+def _refuse_large(call: Call, results: tuple[Tensor, ...]) -> None:
+    for result in results:
         if result.numel() > LARGEST:
             call.refuse(f"makes a value of shape {list(result.shape)}, which is too large", "use smaller clips")

@@ -6,7 +6,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from verification.engine.errors import ClassifierError
+from verification.engine.errors import ClassifierError, first_line
 
 #: How far logits may be apart, relative to the largest, or to one where all are small.
 TOLERANCE = 1e-4
@@ -38,8 +38,9 @@ def check_reference(content: bytes, module: nn.Module, inputs: Sequence[Tensor])
     except ClassifierError:
         raise
     except Exception as error:  # onnxruntime's exceptions are of its own, of many classes
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ClassifierError(f"onnxruntime cannot run the model: {first[:300]}; export it again") from error
+        raise ClassifierError(
+            f"onnxruntime cannot run the model: {first_line(error)[:300]}; export it again"
+        ) from error
     if not worst <= TOLERANCE:
         raise ClassifierError(
             f"the model as read here differs from what onnxruntime computes by {worst:.2g} (relative to its largest value); "

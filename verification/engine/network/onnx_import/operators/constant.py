@@ -5,6 +5,7 @@ from onnx import TensorProto
 from torch import Tensor
 
 from verification.engine.network.onnx_import.call import Call, Function, operator
+from verification.engine.network.onnx_import.model import type_name
 
 _NUMBERS = {
     "value_float": torch.float32,
@@ -75,6 +76,5 @@ def non_zero(call: Call) -> Function:
 
 def _kind(call: Call, number: int | None) -> torch.dtype:
     if number not in _TYPES:
-        known = TensorProto.DataType.Name(number) if number in TensorProto.DataType.values() else str(number)
-        call.refuse(f"gives values of the type {known}", "export the model in float32")
+        call.refuse(f"gives values of the type {type_name(number)}", "export the model in float32")
     return _TYPES[number]
