@@ -124,7 +124,7 @@ def test_a_truncated_file(tmp_path: Path, name: str, code: str, message: str) ->
 
 
 def test_fewer_frames_than_asked(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match="has 20 frames but the clip needs 21"):
+    with pytest.raises(ClipError, match="has 20 frames to choose from, but the clip needs 21"):
         read_clip(write(tmp_path / "a.avi", "MJPG"), frames=21, size=(16, 16))
 
 

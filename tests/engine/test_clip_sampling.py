@@ -38,7 +38,7 @@ def test_unknown_rules_are_refused(text: str) -> None:
 
 
 def test_a_rate_needs_a_video_that_is_long_enough() -> None:
-    with pytest.raises(ClipError, match="has 10 frames, but sampling 5 frames this way needs 13"):
+    with pytest.raises(ClipError, match="has 10 frames to choose from, but sampling 5 frames this way needs 13"):
         build_sampling("fps:10").indices(10, 5, 30.0)
 
 

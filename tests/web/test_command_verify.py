@@ -216,5 +216,5 @@ def test_what_is_wrong_is_said(
 def test_a_short_video_is_refused(classifier: Path, tmp_path: Path) -> None:
     short = make_video_file(tmp_path / "short.avi", frames=3)
 
-    with pytest.raises(CommandError, match="has 3 frames but the clip needs 4"):
+    with pytest.raises(CommandError, match="has 3 frames to choose from, but the clip needs 4"):
         call_command("verify", str(short), "--classifier", str(classifier))

@@ -1,7 +1,19 @@
-"""From a video file to the clip that is verified."""
+"""From a video to the clip that is verified."""
 
 from verification.engine.clip.clip import Clip
-from verification.engine.clip.decode import VideoInfo, probe_video, read_clip
+from verification.engine.clip.decode import probe_video, read_clip, sampled_frames
+from verification.engine.clip.part import Part
 from verification.engine.clip.sampling import SAMPLINGS, build_sampling
+from verification.engine.clip.sources import VIDEO_SUFFIXES, VideoInfo
 
-__all__ = ["SAMPLINGS", "Clip", "VideoInfo", "build_sampling", "probe_video", "read_clip"]
+__all__ = [
+    "SAMPLINGS",
+    "VIDEO_SUFFIXES",
+    "Clip",
+    "Part",
+    "VideoInfo",
+    "build_sampling",
+    "probe_video",
+    "read_clip",
+    "sampled_frames",
+]

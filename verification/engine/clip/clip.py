@@ -7,11 +7,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Clip:
-    """`frames`: (l, 3, h, w) float32 RGB in [0, 1], l >= 2. `name`, `sha256`: of the video file it was read from."""
+    """`frames`: (l, 3, h, w) float32 RGB in [0, 1], l >= 2. `name`, `sha256`: of the video file it was read from.
+
+    `numbers`: which frames of the video they are, counted from 1; empty if the clip comes from elsewhere.
+    """
 
     frames: Tensor
     name: str
     sha256: str
+    numbers: tuple[int, ...] = ()
 
     @property
     def length(self) -> int:

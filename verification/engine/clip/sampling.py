@@ -27,12 +27,13 @@ class Sampling(ABC):
         """
         if total < wanted:
             raise ClipError(
-                f"the video has {total} frames but the clip needs {wanted}; use a longer video or fewer frames"
+                f"the video has {total} frames to choose from, but the clip needs {wanted}; use more of it, a longer "
+                "video or fewer frames"
             )
         chosen = self._indices(total, wanted, fps)
         if chosen[-1] >= total:
             raise ClipError(
-                f"the video has {total} frames, but sampling {wanted} frames this way needs {chosen[-1] + 1}; "
+                f"the video has {total} frames to choose from, but sampling {wanted} frames this way needs {chosen[-1] + 1}; "
                 "use a longer video, fewer frames, or the sampling 'uniform'"
             )
         return chosen
