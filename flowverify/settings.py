@@ -94,6 +94,10 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
 FLOWVERIFY_MEMORY_GB = environment.positive_float("FLOWVERIFY_MEMORY_GB", 4.0)
 
+#: What reading one file may take, in a process of its own.
+FLOWVERIFY_READING_SECONDS = environment.positive_float("FLOWVERIFY_READING_SECONDS", 600.0)
+FLOWVERIFY_READING_MEMORY_GB = environment.positive_float("FLOWVERIFY_READING_MEMORY_GB", 4.0)
+
 FLOWVERIFY_UPLOADS = FLOWVERIFY_HOME / "uploads"
 FLOWVERIFY_MAX_UPLOAD_BYTES = environment.positive_int("FLOWVERIFY_MAX_UPLOAD_BYTES", 2 * 1024**3)
 

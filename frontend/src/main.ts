@@ -9,8 +9,10 @@ import { enhancePage } from "./page";
 
 /** Each island is a chunk of its own, fetched only by the pages that hold it. */
 const ISLANDS: Record<string, () => Promise<{ default: unknown }>> = {
+  flow: () => import("./islands/Flow.svelte"),
   live: () => import("./islands/Live.svelte"),
   report: () => import("./islands/Report.svelte"),
+  sampling: () => import("./islands/Sampling.svelte"),
   upload: () => import("./islands/Upload.svelte"),
 };
 

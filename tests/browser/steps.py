@@ -1,5 +1,6 @@
 """What a person does on the pages, in steps that several tests take."""
 
+import os
 import re
 from pathlib import Path
 
@@ -26,8 +27,10 @@ def log_in(page: Page, server: RealServer) -> None:
 def upload(page: Page, server: RealServer, kind: str, file: Path) -> None:
     page.goto(f"{server.url}/{kind}s/")
     page.set_input_files(f"#upload-{kind}", file)
+    if kind == "classifier":
+        page.get_by_role("button", name="Save classifier").click(timeout=PATIENCE)
+    expect(page.locator("[data-state=done]")).to_have_count(1, timeout=PATIENCE)
     expect(page.locator(f"#{kind}s")).to_contain_text(file.name)
-    expect(page.locator("[data-state=done]")).to_have_count(1)
 
 
 def start(page: Page, server: RealServer, **choices: str) -> str:
@@ -39,3 +42,18 @@ def start(page: Page, server: RealServer, **choices: str) -> str:
     page.get_by_role("button", name="Start").click()
     expect(page).to_have_url(re.compile(r"/verifications/[0-9a-f-]{36}/$"))
     return page.url.rstrip("/").rpartition("/")[2]
+
+
+def photograph(page: Page, name: str) -> None:
+    """Pictures for people, where the environment names a folder for them: at a desk and on a phone, light and dark."""
+    folder = os.environ.get("FLOWVERIFY_TEST_PICTURES")
+    if not folder:
+        return
+    before = page.viewport_size or {"width": 1280, "height": 900}
+    for device, size in (("desk", before), ("phone", {"width": 390, "height": 844})):
+        page.set_viewport_size({"width": size["width"], "height": size["height"]})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.screenshot(path=Path(folder) / f"{name}-{device}-{scheme}.png", full_page=True)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(before)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -79,8 +80,12 @@ def test_a_zip_archive_of_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", ["thwc", "tchw", "float"])
 def test_arrays(tmp_path: Path, layout: str) -> None:
     frames = np.stack([numbered(number) for number in range(6)])
-    array = {"thwc": frames, "tchw": frames.transpose(0, 3, 1, 2), "float": frames / 255}[layout]
-    np.save(tmp_path / "clip.npy", array)
+    arrays: dict[str, NDArray[Any]] = {
+        "thwc": frames,
+        "tchw": frames.transpose(0, 3, 1, 2),
+        "float": frames / 255,
+    }
+    np.save(tmp_path / "clip.npy", arrays[layout])
 
     assert probe_video(tmp_path / "clip.npy").frames == 6
     assert blues(tmp_path / "clip.npy", 6) == list(range(6))

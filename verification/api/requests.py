@@ -26,6 +26,12 @@ class VerificationRequest(serializers.Serializer[Verification]):
     name = serializers.CharField(required=False, allow_blank=True, max_length=200)
     frames = serializers.IntegerField(required=False, allow_null=True)
     sampling = serializers.CharField(required=False, allow_null=True, help_text="uniform, floor or fps:X.")
+    first = serializers.IntegerField(
+        required=False, allow_null=True, help_text="The first frame of the video that may be sampled, from 1."
+    )
+    last = serializers.IntegerField(
+        required=False, allow_null=True, help_text="The last one, included; null: the video's last."
+    )
     norm = serializers.ChoiceField(choices=Verification.Norm.choices, required=False)
     space = serializers.CharField(required=False, help_text="dense, translation or pixels.")
     flows = serializers.ListField(
@@ -43,6 +49,30 @@ class VerificationRequest(serializers.Serializer[Verification]):
     seed = serializers.IntegerField(required=False)
     extractor = serializers.CharField(required=False)
     device = serializers.CharField(required=False, help_text="auto, cpu or cuda.")
+
+
+class SampleQuery(serializers.Serializer[Any]):
+    """Which frames of a video to choose."""
+
+    frames = serializers.IntegerField(min_value=2, max_value=512)
+    sampling = serializers.CharField(default="uniform", help_text="uniform, floor or fps:X.")
+    first = serializers.IntegerField(required=False, help_text="The first frame that may be chosen, from 1.")
+    last = serializers.IntegerField(required=False, help_text="The last one, included.")
+
+
+class FramesQuery(serializers.Serializer[Any]):
+    """Which frames of a video to draw."""
+
+    numbers = serializers.RegexField(
+        r"^[0-9]{1,7}(,[0-9]{1,7})*$", help_text="Increasing, from 1, divided by commas; at most 64."
+    )
+
+
+class FlowQuery(serializers.Serializer[Any]):
+    """Between which frames of a video."""
+
+    first = serializers.IntegerField(default=1, help_text="The earlier frame, from 1.")
+    second = serializers.IntegerField(required=False, help_text="The later one; left out: the next.")
 
 
 class TeamRequest(serializers.Serializer[Team]):

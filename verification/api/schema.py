@@ -95,7 +95,8 @@ def _upload_paths() -> dict[str, Any]:
         "Begin an upload. `Upload-Metadata` holds pairs of a name and a base64 value: filename, kind (video or "
         "classifier), team (its id; may be left out by who has one team). A classifier may add what its file lacks: "
         "architecture, labels (a JSON list), frames, size (HxW), channels, sampling, order (of the axes, such as ntchw), range "
-        "(0..1, 0..255 or -1..1), mean and std (three numbers).",
+        "(0..1, 0..255 or -1..1), mean and std (three numbers). With `hold` (any text) it is not kept when it is complete: "
+        "proposal/ says what the engine makes of it, save/ keeps it. A video may add class_name.",
         [
             _header("Upload-Length", "Bytes of the whole file.", "integer"),
             _header("Upload-Metadata", "For example: filename Y2xpcC5tcDQ=,kind dmlkZW8="),

@@ -45,9 +45,34 @@ class TeamSerializer(serializers.ModelSerializer[Team]):
 class VideoSerializer(serializers.ModelSerializer[Video]):
     """A video as the engine decoded it."""
 
+    fps = serializers.FloatField(help_text="Frames a second; 0 where no rate is known.")
+    class_name = serializers.CharField(help_text="The class that the name of its folder or file says; may be empty.")
+    strip = serializers.SerializerMethodField(help_text="Some of its frames side by side, JPEG; null: there is none.")
+    preview = serializers.SerializerMethodField(help_text="A small copy, WebM; null: there is none.")
+
     class Meta:
         model = Video
-        fields = ["id", "team", "name", "sha256", "bytes", "frames", "fps", "height", "width", "created_at"]
+        fields = [
+            "id",
+            "team",
+            "name",
+            "class_name",
+            "sha256",
+            "bytes",
+            "frames",
+            "fps",
+            "height",
+            "width",
+            "strip",
+            "preview",
+            "created_at",
+        ]
+
+    def get_strip(self, video: Video) -> str | None:
+        return reverse("api:video-strip", kwargs={"pk": video.pk}) if video.strip else None
+
+    def get_preview(self, video: Video) -> str | None:
+        return reverse("api:video-preview", kwargs={"pk": video.pk}) if video.preview else None
 
 
 class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
@@ -92,6 +117,8 @@ class VerificationAddresses(serializers.Serializer[Verification]):
 class VerificationSerializer(serializers.ModelSerializer[Verification]):
     """The question and the answer so far. Distances are in `distance_unit` and `norm`."""
 
+    first = serializers.IntegerField(help_text="Of the video's frames that are sampled, from 1.")
+    last = serializers.IntegerField(allow_null=True, help_text="Included; null: the video's last.")
     flows = serializers.ListField(
         child=serializers.IntegerField(min_value=1), allow_null=True, help_text="From 1; null means all."
     )
@@ -127,6 +154,8 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "classifier_sha256",
             "frames",
             "sampling",
+            "first",
+            "last",
             "norm",
             "space",
             "distance_unit",

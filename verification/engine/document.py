@@ -46,7 +46,12 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
             "fps": video.fps,
             "size": [video.height, video.width],
         },
-        "clip": {"frames": clip.length, "size": list(clip.size), "sampling": classifier.input.sampling},
+        "clip": {
+            "frames": clip.length,
+            "size": list(clip.size),
+            "sampling": classifier.input.sampling,
+            "numbers": list(clip.numbers),
+        },
         "classifier": {
             "name": classifier.name,
             "sha256": classifier.sha256,

@@ -90,6 +90,7 @@ def _specification(verification: Verification) -> Specification:
             frames=verification.frames,
             size=(classifier.height, classifier.width),
             sampling=verification.sampling,
+            part=verification.part,
             name=video.name,
         ),
         classifier=load_stored(classifier, verification.frames),

@@ -1,5 +1,6 @@
 """Where files of models lie in storage: by team and own id, never by a name that a person gave."""
 
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,24 @@ if TYPE_CHECKING:
     from verification.models.verification import Verification
     from verification.models.video import Video
 
-#: Kept because decoders look at them; every other suffix is dropped.
-VIDEO_SUFFIXES = {".mp4", ".avi", ".mov", ".webm", ".gif", ".mkv"}
+
+_SUFFIX = re.compile(r"\.[a-z0-9]{2,5}")
 
 
 def video_path(video: "Video", filename: str) -> str:
-    """teams/<team>/videos/<id>.mp4"""
+    """teams/<team>/videos/<id>.mp4; a suffix is kept for people, what the file is its content says."""
     suffix = PurePath(filename).suffix.lower()
-    return f"teams/{video.team_id}/videos/{video.pk}{suffix if suffix in VIDEO_SUFFIXES else ''}"
+    return f"teams/{video.team_id}/videos/{video.pk}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
+
+
+def strip_path(video: "Video", filename: str) -> str:
+    """teams/<team>/videos/<id>-strip.jpg"""
+    return f"teams/{video.team_id}/videos/{video.pk}-strip.jpg"
+
+
+def preview_path(video: "Video", filename: str) -> str:
+    """teams/<team>/videos/<id>-preview.webm"""
+    return f"teams/{video.team_id}/videos/{video.pk}-preview.webm"
 
 
 def classifier_path(classifier: "Classifier", filename: str) -> str:

@@ -20,6 +20,9 @@ class Upload(TeamOwned):
         VIDEO = "video", "Video"
         CLASSIFIER = "classifier", "Classifier"
 
+    #: Metadata of a classifier that is to be looked at before it is kept.
+    HOLD = "hold"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="uploads")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
@@ -42,6 +45,11 @@ class Upload(TeamOwned):
 
     def __str__(self) -> str:
         return self.filename
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for a person when it is complete."""
+        return self.kind == self.Kind.CLASSIFIER and bool(self.metadata.get(self.HOLD))
 
     @property
     def path(self) -> Path:

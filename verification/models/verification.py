@@ -1,6 +1,7 @@
 """A verification: the question, the lease of the worker on it, and the answer so far."""
 
 import uuid
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +12,9 @@ from verification.models.files import checkpoint_path
 from verification.models.scoping import TeamOwned
 from verification.models.team import Team
 from verification.models.video import Video
+
+if TYPE_CHECKING:
+    from verification.engine.clip import Part
 
 
 class Verification(TeamOwned):
@@ -56,6 +60,8 @@ class Verification(TeamOwned):
     classifier = models.ForeignKey(Classifier, on_delete=models.PROTECT, related_name="verifications")
     frames = models.PositiveIntegerField()
     sampling = models.CharField(max_length=20)
+    first = models.PositiveIntegerField(default=1)  #: of the video's frames that are sampled, from 1
+    last = models.PositiveIntegerField(null=True, blank=True)  #: included; null: the video's last
     norm = models.CharField(max_length=4, choices=Norm.choices)
     space = models.CharField(max_length=50)
     flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
@@ -92,6 +98,10 @@ class Verification(TeamOwned):
         indexes = [models.Index(fields=["team", "-created_at"], name="verification_newest")]
         constraints = [
             models.CheckConstraint(condition=Q(frames__gte=2), name="verification_has_a_flow"),
+            models.CheckConstraint(
+                condition=Q(first__gte=1) & (Q(last__isnull=True) | Q(last__gt=F("first"))),
+                name="verification_part_in_order",
+            ),
             models.CheckConstraint(condition=Q(seconds__gt=0), name="verification_seconds_positive"),
             models.CheckConstraint(
                 condition=Q(radius__isnull=True) | Q(radius__gt=0), name="verification_radius_positive"
@@ -125,6 +135,13 @@ class Verification(TeamOwned):
     def is_open(self) -> bool:
         """Still queued or running: the bounds may move."""
         return self.status in self.OPEN
+
+    @property
+    def part(self) -> "Part":
+        """Which of the video's frames are sampled."""
+        from verification.engine.clip import Part  # it takes seconds to load, and few programs need it
+
+        return Part(self.first, self.last)
 
     @property
     def label_name(self) -> str | None:

@@ -79,6 +79,20 @@ class VerificationForm(forms.Form):
         widget=forms.NumberInput(_INTEGER_WIDGET | {"placeholder": "As the classifier says"}),
         help_text="How many frames are sampled from the video.",
     )
+    first = forms.IntegerField(
+        required=False,
+        min_value=1,
+        label="First frame",
+        widget=forms.NumberInput(_INTEGER_WIDGET | {"placeholder": "1"}),
+        help_text="Of the video; the clip is sampled from this frame on.",
+    )
+    last = forms.IntegerField(
+        required=False,
+        min_value=2,
+        label="Last frame",
+        widget=forms.NumberInput(_INTEGER_WIDGET | {"placeholder": "The video's last"}),
+        help_text="And up to this one, included.",
+    )
     norm = forms.ChoiceField(choices=Verification.Norm.choices, initial="l2", label="Norm")
     space = forms.ChoiceField(choices=_SPACES, initial="dense")
     flows = forms.CharField(

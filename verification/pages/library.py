@@ -9,8 +9,10 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from verification.engine.clip import VIDEO_SUFFIXES
 from verification.engine.network import ARCHITECTURES
 from verification.models import Classifier, Team, Video
 from verification.pages.current_team import TeamPageRequest, team_page
@@ -20,7 +22,7 @@ from verification.services import deleting
 from verification.services.errors import ServiceError
 
 PAGE_SIZE = 50
-_VIDEO_FILES = ".mp4,.avi,.mov,.webm,.gif,.mkv,video/*"
+_VIDEO_FILES = ",".join([*sorted(VIDEO_SUFFIXES), "video/*"])
 _CLASSIFIER_FILES = ".onnx,.safetensors"
 
 
@@ -63,7 +65,12 @@ def classifiers(request: TeamPageRequest, team: Team) -> HttpResponse:
     context = {
         "page": _page(request, found),
         "upload": _upload_props(
-            team, "classifier", _CLASSIFIER_FILES, "classifiers", architectures=sorted(ARCHITECTURES)
+            team,
+            "classifier",
+            _CLASSIFIER_FILES,
+            "classifiers",
+            architectures=sorted(ARCHITECTURES),
+            videos=reverse("api:video-list"),
         ),
     }
     return render(request, "pages/classifiers.html", context)
@@ -75,7 +82,9 @@ def video(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
     """What is known about one video, and where it is used. Opens for every team of the person."""
     found = get_object_or_404(Video.objects.for_user(request.user), pk=pk)
     used = found.verifications.select_related("video", "classifier")
-    return render(request, "pages/video.html", {"video": found, "rows": rows(used, queue_positions())})
+    flow = {"video": reverse("api:video-detail", args=[found.pk]), "frames": found.frames}
+    context = {"video": found, "rows": rows(used, queue_positions()), "flow": json.dumps(flow)}
+    return render(request, "pages/video.html", context)
 
 
 @require_safe

@@ -55,7 +55,9 @@ def _form_page(request: TeamPageRequest, team: Team, form: VerificationForm, sta
         for noun, model in (("video", Video), ("classifier", Classifier))
         if not model.objects.for_user(request.user).filter(team=team).exists()
     ]
-    return render(request, "pages/verification_new.html", {"form": form, "missing": missing}, status=status)
+    sampling = {"videos": reverse("api:video-list"), "classifiers": reverse("api:classifier-list")}
+    context = {"form": form, "missing": missing, "sampling": json.dumps(sampling)}
+    return render(request, "pages/verification_new.html", context, status=status)
 
 
 @require_safe

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from verification.engine import rounded
+from verification.engine.clip import Part
 from verification.engine.perturbation import Unit
 from verification.models import Artifact, Classifier, Verification
 from verification.reports import explanations, figures, history, numbers, terms, wording
@@ -125,6 +126,8 @@ def command(verification: Verification) -> str:
     words = ["python", "manage.py", "verify", verification.video.name]
     words += ["--classifier", verification.classifier.name, "--frames", str(verification.frames)]
     words += _input_words(verification.classifier)
+    words += ["--first", str(verification.first)] if verification.first > 1 else []
+    words += ["--last", str(verification.last)] if verification.last is not None else []
     words += ["--sampling", verification.sampling, "--norm", verification.norm, "--space", verification.space]
     if verification.flows is not None:
         words += ["--flows", ",".join(map(str, verification.flows))]
@@ -155,6 +158,12 @@ def _row(point: Point, unit: Unit) -> TableRow:
     )
 
 
+def _sampled(verification: Verification) -> str:
+    last = verification.video.frames if verification.last is None else verification.last
+    part = "" if verification.part == Part() else f" from frames {verification.first} to {last} of the video"
+    return f"sampling {verification.sampling}{part}"
+
+
 def _caption(shown: int, recorded: int) -> str:
     selection = f"{shown} of {recorded} recorded points." if shown < recorded else "All recorded points."
     return f"{selection} Lower bounds are rounded down, upper bounds up."
@@ -171,7 +180,7 @@ def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact
         NamedFact("SHA-256 of the video", video.sha256, code=True),
         NamedFact("Classifier", f"{classifier.name} ({classifier.architecture})"),
         NamedFact("SHA-256 of the classifier", classifier.sha256, code=True),
-        NamedFact("Clip", f"{size}, sampling {verification.sampling}, channels {classifier.channels}"),
+        NamedFact("Clip", f"{size}, {_sampled(verification)}, channels {classifier.channels}"),
         *(
             [NamedFact("Flow", f"{verification.extractor}, flows that may change: {flows}")]
             if facts.changes_flow

@@ -1,7 +1,7 @@
 """Classifiers: loaded once by the engine, then kept."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from django.contrib.auth.models import User
 from django.core.files import File
@@ -10,30 +10,32 @@ from django.db import IntegrityError, transaction
 from verification.engine import network
 from verification.engine.errors import EngineError
 from verification.models import Classifier, Team
+from verification.services import reading
 from verification.services.errors import Conflict
 from verification.services.incoming import readable_name, refusal, refuse_double
 from verification.services.storing import saving_files
 from verification.services.teams import require_member
 
 
+class ClassifierOptions(TypedDict, total=False):
+    """What a file does not say of its classifier, or says wrong: see `load_classifier`."""
+
+    architecture: str
+    labels: list[str]
+    frames: int
+    size: tuple[int, int]
+    channels: str
+    sampling: str
+    order: str
+    value_range: str
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
 def create_classifier(
-    user: User,
-    team: Team,
-    path: Path,
-    filename: str,
-    *,
-    architecture: str | None = None,
-    labels: Sequence[str] | None = None,
-    frames: int | None = None,
-    size: tuple[int, int] | None = None,
-    channels: str | None = None,
-    sampling: str | None = None,
-    order: str | None = None,
-    value_range: str | None = None,
-    mean: Sequence[float] | None = None,
-    deviation: Sequence[float] | None = None,
+    user: User, team: Team, path: Path, filename: str, **options: Unpack[ClassifierOptions]
 ) -> Classifier:
-    """Keep a copy of the ONNX model or the weights at `path` for `team`. The options override what the file says of itself.
+    """Keep a copy of the ONNX model or the weights at `path` for `team`. `options` override what the file says of itself.
 
     Raises Invalid when the engine refuses it, Conflict when the team has it already, NotAllowed.
     """
@@ -41,38 +43,25 @@ def create_classifier(
     path = Path(path)
     name = readable_name(filename)
     try:
-        loaded = network.load_classifier(
-            path,
-            architecture=architecture,
-            labels=labels,
-            frames=frames,
-            size=size,
-            channels=channels,
-            sampling=sampling,
-            order=order,
-            value_range=value_range,
-            mean=mean,
-            deviation=deviation,
-            name=name,
-        )
+        found = reading.read_classifier(path, name, options)
     except EngineError as error:
         raise refusal(error, path, name) from error
     classifier = Classifier(
         team=team,
         name=name,
-        sha256=loaded.sha256,
+        sha256=found["sha256"],
         bytes=path.stat().st_size,
-        architecture=loaded.architecture,
-        labels=list(loaded.labels),
-        frames=loaded.input.frames,
-        height=loaded.input.height,
-        width=loaded.input.width,
-        channels=loaded.input.channels,
-        sampling=loaded.input.sampling,
-        order=loaded.input.order,
-        range=loaded.input.range,
-        mean=loaded.input.mean,
-        deviation=loaded.input.deviation,
+        architecture=found["architecture"],
+        labels=found["labels"],
+        frames=found["frames"],
+        height=found["height"],
+        width=found["width"],
+        channels=found["channels"],
+        sampling=found["sampling"],
+        order=found["order"],
+        range=found["range"],
+        mean=found["mean"],
+        deviation=found["deviation"],
         created_by=user,
     )
     refuse_double(Classifier, team, classifier.sha256)
@@ -89,17 +78,23 @@ def create_classifier(
 
 def load_stored(classifier: Classifier, frames: int | None = None) -> network.Classifier:
     """The stored classifier, ready for clips of `frames` frames. Raises the engine's ClassifierError."""
-    return network.load_classifier(
-        classifier.file.path,
-        architecture=None if classifier.architecture == network.ONNX else classifier.architecture,
-        labels=classifier.labels,
-        frames=classifier.frames if frames is None else frames,
-        size=(classifier.height, classifier.width),
-        channels=classifier.channels,
-        sampling=classifier.sampling,
-        order=classifier.order,
-        value_range=classifier.range,
-        mean=classifier.mean,
-        deviation=classifier.deviation,
-        name=classifier.name,
-    )
+    options = stored_options(classifier)
+    if frames is not None:
+        options["frames"] = frames
+    return network.load_classifier(classifier.file.path, name=classifier.name, **options)
+
+
+def stored_options(classifier: Classifier) -> dict[str, Any]:
+    """What `load_classifier` has to be told of the stored classifier."""
+    return {
+        "architecture": None if classifier.architecture == network.ONNX else classifier.architecture,
+        "labels": classifier.labels,
+        "frames": classifier.frames,
+        "size": (classifier.height, classifier.width),
+        "channels": classifier.channels,
+        "sampling": classifier.sampling,
+        "order": classifier.order,
+        "value_range": classifier.range,
+        "mean": classifier.mean,
+        "deviation": classifier.deviation,
+    }

@@ -18,6 +18,7 @@ from verification.engine import (
     probe_video,
     read_clip,
 )
+from verification.engine.clip import Part
 from verification.engine.network import read_labels
 from verification.services.devices import usable_device
 from verification.services.verifications import MAX_SEED
@@ -46,7 +47,12 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
     video = demo_video(footage) if options["demo"] else Path(options["video"])
     wanted = classifier.input
     clip = read_clip(
-        video, frames=wanted.frames, size=(wanted.height, wanted.width), sampling=wanted.sampling, name=video.name
+        video,
+        frames=wanted.frames,
+        size=(wanted.height, wanted.width),
+        sampling=wanted.sampling,
+        part=Part(options["first"], options["last"]),
+        name=video.name,
     )
     specification = Specification(
         clip=clip,

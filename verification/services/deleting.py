@@ -5,6 +5,7 @@ from typing import TypeVar
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import ProtectedError
+from django.db.models.fields.files import FieldFile
 
 from verification.models import Classifier, Verification, Video
 from verification.services.errors import Conflict
@@ -42,10 +43,15 @@ def delete_classifier(user: User, classifier: Classifier) -> None:
     _delete(classifier)
 
 
+def _files(source: Video | Classifier) -> list[FieldFile]:
+    return [source.file, source.strip, source.preview] if isinstance(source, Video) else [source.file]
+
+
 def _delete(source: Source) -> None:
     try:
         with transaction.atomic():
-            delete_on_commit(source.file)
+            for file in _files(source):
+                delete_on_commit(file)
             source.delete()
     except ProtectedError as error:
         used = len(error.protected_objects)

@@ -7,16 +7,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import BinaryIO, Protocol, TypedDict
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from verification.engine.errors import EngineError
 from verification.models import Classifier, Team, Upload, Video
-from verification.services.classifiers import create_classifier
+from verification.services import reading
+from verification.services.classifiers import ClassifierOptions, create_classifier
 from verification.services.errors import Conflict, Invalid, ServiceError
-from verification.services.incoming import readable_name
+from verification.services.incoming import readable_name, refusal
 from verification.services.teams import require_member
 from verification.services.videos import create_video
 
@@ -50,7 +53,9 @@ class Busy(Conflict):
 
 
 def begin(user: User, team: Team, kind: str, filename: str, length: int, metadata: dict[str, str]) -> Upload:
-    """Announce a file of `length` bytes. `metadata`: options of the classifier, see `classifier_options`.
+    """Announce a file of `length` bytes. `metadata`: a video's `class_name`, or options as in `classifier_options`.
+
+    A classifier whose metadata hold `hold` is not made when it is complete: see `propose` and `save`.
 
     Raises Invalid, TooLarge, NotAllowed.
     """
@@ -68,7 +73,7 @@ def begin(user: User, team: Team, kind: str, filename: str, length: int, metadat
     # Twice: it is copied into storage while the pieces still lie here.
     if shutil.disk_usage(settings.FLOWVERIFY_UPLOADS).free < 2 * length + SPARE_BYTES:
         raise TooLarge(f"The server's disk has no room for {name}.", "file")
-    if kind == Upload.Kind.CLASSIFIER:
+    if kind == Upload.Kind.CLASSIFIER and not metadata.get(Upload.HOLD):
         classifier_options(metadata)  # a mistake is better told before the file is sent
     upload = Upload(team=team, user=user, kind=kind, filename=name, length=length, metadata=metadata)
     upload.path.touch(mode=0o600)
@@ -104,6 +109,34 @@ def append(upload: Upload, offset: int, stream: Readable) -> Video | Classifier 
         return _complete(upload) if received == upload.length else None
 
 
+def propose(upload: Upload, options: ClassifierOptions, video: Video | None = None) -> dict[str, Any]:
+    """What the engine makes of a classifier that is held, with `options` where the file is silent or wrong.
+
+    See `tasks.inspect_classifier`; `video`: for which its classes are told. Nothing is saved. Raises Refused, Conflict.
+    """
+    _require_held(upload)
+    clip = None if video is None else Path(video.file.path)
+    try:
+        return reading.read_classifier(upload.path, upload.filename, options, clip, invent_labels=True)
+    except EngineError as error:
+        raise Refused(refusal(error, upload.path, upload.filename).message) from error
+
+
+def save(upload: Upload, options: ClassifierOptions) -> Classifier:
+    """Keep the classifier that is held. A refusal leaves the upload for another try. Raises Invalid, Conflict, NotAllowed."""
+    with _locked(upload):
+        upload.refresh_from_db()
+        _require_held(upload)
+        classifier = create_classifier(upload.user, upload.team, upload.path, upload.filename, **options)
+        _finish(upload, classifier)
+    return classifier
+
+
+def _require_held(upload: Upload) -> None:
+    if not upload.held or upload.offset < upload.length or upload.result_id is not None:
+        raise Conflict("This upload is not complete, or has been saved already.")
+
+
 def abort(upload: Upload) -> None:
     """Forget the upload and what has come of it."""
     upload.path.unlink(missing_ok=True)
@@ -114,21 +147,6 @@ def remove_abandoned() -> None:
     """Forget all uploads that have not moved for `ABANDONED`."""
     for upload in Upload.objects.filter(updated_at__lt=timezone.now() - ABANDONED):
         abort(upload)
-
-
-class ClassifierOptions(TypedDict, total=False):
-    """What `create_classifier` takes."""
-
-    architecture: str
-    labels: list[str]
-    frames: int
-    size: tuple[int, int]
-    channels: str
-    sampling: str
-    order: str
-    value_range: str
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
 
 
 def classifier_options(metadata: dict[str, str]) -> ClassifierOptions:
@@ -183,23 +201,32 @@ def _copy(stream: Readable, file: BinaryIO, room: int) -> None:
         room -= len(block)
 
 
-def _complete(upload: Upload) -> Video | Classifier:
-    """Make the video or classifier. The row stays: a client that missed the answer can ask for the result."""
+def _complete(upload: Upload) -> Video | Classifier | None:
+    """Make the video or classifier, unless it is held. The row stays: a client that missed the answer can ask for the result."""
+    if upload.held:
+        upload.offset = upload.length
+        upload.save(update_fields=["offset", "updated_at"])
+        return None
     try:
         result = _create(upload)
     except ServiceError as error:
         abort(upload)
         raise Refused(error.message, error.field) from error
+    _finish(upload, result)
+    return result
+
+
+def _finish(upload: Upload, result: Video | Classifier) -> None:
     upload.offset = upload.length
     upload.result_id = result.pk
     upload.save(update_fields=["offset", "result_id", "updated_at"])
     upload.path.unlink(missing_ok=True)
-    return result
 
 
 def _create(upload: Upload) -> Video | Classifier:
     if upload.kind == Upload.Kind.VIDEO:
-        return create_video(upload.user, upload.team, upload.path, upload.filename)
+        class_name = upload.metadata.get("class_name")
+        return create_video(upload.user, upload.team, upload.path, upload.filename, class_name)
     options = classifier_options(upload.metadata)
     return create_classifier(upload.user, upload.team, upload.path, upload.filename, **options)
 

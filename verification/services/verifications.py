@@ -10,15 +10,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from verification.engine.clip import build_sampling
+from verification.engine.clip import Part, sampled_frames
 from verification.engine.errors import EngineError
 from verification.engine.flow import EXTRACTORS
 from verification.engine.perturbation import Norm, Unit, build_space, unit_of
 from verification.live.publish import publish_status
 from verification.models import Bound, Classifier, Verification, Video
-from verification.services.classifiers import load_stored
+from verification.services.classifiers import stored_options
 from verification.services.errors import Conflict, Invalid
 from verification.services.incoming import refusal, sentence
+from verification.services.reading import read_classifier
 from verification.services.teams import require_member
 
 MAX_SECONDS = 24 * 3600.0
@@ -32,6 +33,8 @@ def create_verification(
     classifier: Classifier,
     *,
     frames: int | None = None,
+    first: int | None = None,
+    last: int | None = None,
     norm: str = "l2",
     space: str = "dense",
     flows: Sequence[int] | None = None,
@@ -43,10 +46,10 @@ def create_verification(
     device: str = "auto",
     name: str = "",
 ) -> Verification:
-    """Queue the question; frames and sampling default to the classifier's own.
+    """Queue the question; frames and sampling default to the classifier's own, `first` to `last` to the whole video.
 
-    `flows` count from 1, None means all; `radius` in the unit of the space, None means no limit. Raises Invalid, with
-    the field that is wrong, or NotAllowed; nothing is saved then.
+    Frames of the video and `flows` count from 1; None for `flows` means all; `radius` in the unit of the space, None means no
+    limit. Raises Invalid, with the field that is wrong, or NotAllowed; nothing is saved then.
     """
     require_member(user, video.team)
     if classifier.team_id != video.team_id:
@@ -59,6 +62,8 @@ def create_verification(
         name=_checked_text(name),
         frames=classifier.frames if frames is None else frames,
         sampling=sampling or classifier.sampling,
+        first=1 if first is None else first,
+        last=last,
         norm=_one_of("norm", norm, [str(known) for known in Norm]),
         space=space,
         flows=None if flows is None else sorted(set(flows)),
@@ -128,14 +133,19 @@ def _check_clip(question: Verification) -> None:
     video = question.video
     if question.frames < 2:
         raise Invalid(f"A clip needs at least 2 frames, not {question.frames}.", "frames")
-    if question.frames > video.frames:
+    try:
+        there = len(question.part.within(video.frames))
+    except EngineError as error:
+        raise Invalid(sentence(error), "last" if 1 <= question.first <= video.frames else "first") from error
+    if question.frames > there:
+        where = "The video has" if question.part == Part() else "This part of the video has"
         raise Invalid(
-            f"The video has {video.frames} frames, fewer than the {question.frames} asked for: "
-            "take a longer video or fewer frames.",
+            f"{where} {there} frames, fewer than the {question.frames} asked for: "
+            "take a longer part or video, or fewer frames.",
             "frames",
         )
     try:
-        build_sampling(question.sampling).indices(video.frames, question.frames, video.fps)
+        sampled_frames(video.info, question.frames, question.sampling, question.part)
     except EngineError as error:
         raise Invalid(sentence(error), "sampling") from error
 
@@ -159,7 +169,9 @@ def _check_classifier(question: Verification) -> None:
     if question.frames == classifier.frames:
         return
     try:
-        load_stored(classifier, question.frames)
+        read_classifier(
+            Path(classifier.file.path), classifier.name, stored_options(classifier) | {"frames": question.frames}
+        )
     except EngineError as error:
         raise refusal(error, Path(classifier.file.path), classifier.name, "frames") from error
 

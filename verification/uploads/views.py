@@ -63,10 +63,7 @@ class TusView(APIView):
         if isinstance(exc, WrongVersion):
             headers = {"Tus-Version": protocol.VERSION}
             return Response({"detail": exc.message}, status.HTTP_412_PRECONDITION_FAILED, headers=headers)
-        for kind, code in _STATUS:
-            if isinstance(exc, kind):
-                return Response({"detail": exc.message}, code)
-        return super().handle_exception(exc)
+        return refused(exc) if isinstance(exc, ServiceError) else super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Every answer names the version and is never cached."""
@@ -107,7 +104,7 @@ class UploadView(TusView):
 
     def head(self, request: Request, pk: UUID) -> Response:
         """How far it is."""
-        upload = _upload(request, pk)
+        upload = find_upload(request, pk)
         headers = {"Upload-Offset": str(upload.offset), "Upload-Length": str(upload.length)}
         return Response(status=status.HTTP_200_OK, headers=headers | _result(upload))
 
@@ -117,7 +114,7 @@ class UploadView(TusView):
             detail = f"Send the bytes as {protocol.CONTENT_TYPE}."
             return Response({"detail": detail}, status.HTTP_415_UNSUPPORTED_MEDIA_TYPE)
         offset = protocol.read_number(request.headers, "Upload-Offset")
-        upload = _upload(request, pk)
+        upload = find_upload(request, pk)
         # The request underneath, read as a stream: DRF would look for a parser, `body` would load it all.
         uploads.append(upload, offset, request._request)
         headers = {"Upload-Offset": str(upload.offset)}
@@ -125,7 +122,7 @@ class UploadView(TusView):
 
     def delete(self, request: Request, pk: UUID) -> Response:
         """Give it up."""
-        uploads.abort(_upload(request, pk))
+        uploads.abort(find_upload(request, pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -153,7 +150,14 @@ def _team(user: User, text: str) -> Team:
     return team
 
 
-def _upload(request: Request, pk: UUID) -> Upload:
+def refused(error: ServiceError) -> Response:
+    """A service's refusal."""
+    code = next(code for kind, code in _STATUS if isinstance(error, kind))
+    return Response({"detail": error.message}, code)
+
+
+def find_upload(request: Request, pk: UUID) -> Upload:
+    """The person's own upload. Raises Http404."""
     upload = Upload.objects.for_user(request.user).filter(pk=pk, user=person(request)).first()
     if upload is None:
         raise Http404("There is no such upload.")

@@ -42,7 +42,8 @@ function firstText(value: unknown): string | null {
   return null;
 }
 
-async function request(path: string, init: RequestInit = {}): Promise<unknown> {
+/** JSON from `path`, or `ApiError`. */
+export async function request(path: string, init: RequestInit = {}): Promise<unknown> {
   const response = await fetch(path, {
     credentials: "same-origin",
     cache: "no-store",

@@ -39,6 +39,11 @@ export class Transfer {
     return this.bytes > 0 ? this.sent / this.bytes : 0;
   }
 
+  /** Where the upload is, once it has begun. */
+  get url(): string {
+    return this.upload.url ?? "";
+  }
+
   get active(): boolean {
     return this.state === "sending" || this.state === "checking";
   }

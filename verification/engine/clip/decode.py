@@ -9,7 +9,7 @@ import torch
 from verification.engine.clip.clip import Clip
 from verification.engine.clip.part import WHOLE, Part
 from verification.engine.clip.sampling import build_sampling
-from verification.engine.clip.sources import Picture, VideoInfo, open_source
+from verification.engine.clip.sources import VideoInfo, open_source
 from verification.engine.errors import ClipError
 
 #: Limits against absurd wishes, far above what a classifier takes.
@@ -58,14 +58,11 @@ def read_clip(
     height, width = size
     values = np.empty((frames, height, width, 3), dtype=np.float32)
     for slot, picture in enumerate(source.pictures(numbers)):
-        values[slot] = _scaled(cv2.resize(picture, (width, height)))
+        resized = cv2.resize(picture, (width, height))
+        # The type tells the scale: float pictures are not rounded, and not divided either.
+        values[slot] = resized.astype(np.float32) / np.float32(255) if resized.dtype == np.uint8 else resized
     tensor = torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
     return Clip(tensor, name or path.name, info.sha256, tuple(number + 1 for number in numbers))
-
-
-def _scaled(picture: Picture) -> Picture:
-    """Values in [0, 1]."""
-    return picture.astype(np.float32) / np.float32(255) if picture.dtype == np.uint8 else picture
 
 
 def _check_wanted(frames: int, size: tuple[int, int]) -> None:

@@ -58,6 +58,15 @@ def draw_frames(path: str | Path, numbers: Sequence[int], width: int) -> bytes:
     return _jpeg([_tile(_eight_bits(picture), width) for picture in open_source(path).pictures(numbers)])
 
 
+def read_frames(path: str | Path, numbers: Sequence[int], side: int) -> list[NDArray[np.uint8]]:
+    """These frames (increasing numbers from 0), (h, w, 3) RGB, scaled down so that the longer side has `side` pixels at most."""
+    frames = [_eight_bits(picture) for picture in open_source(path).pictures(numbers)]
+    width, height = _fitted(frames[0].shape[1], frames[0].shape[0], side)
+    return [
+        np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8) for frame in frames
+    ]
+
+
 def evenly(total: int, count: int) -> list[int]:
     """At most `count` numbers below `total`, evenly from the first to the last."""
     count = min(count, total)
@@ -76,7 +85,8 @@ def _tile(frame: _Frame, width: int) -> _Frame:
 
 
 def _eight_bits(picture: Picture) -> _Frame:
-    return picture if picture.dtype == np.uint8 else np.round(picture * 255).astype(np.uint8)
+    values = picture if picture.dtype == np.uint8 else np.round(picture * 255)
+    return values.astype(np.uint8, copy=False)
 
 
 def _jpeg(tiles: Sequence[_Frame]) -> bytes:

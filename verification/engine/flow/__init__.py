@@ -6,6 +6,8 @@ from verification.engine.flow.farneback import Farneback
 
 EXTRACTORS: dict[str, type[Extractor]] = {extractor.name: extractor for extractor in (Farneback,)}
 
+DEFAULT_EXTRACTOR = Farneback.name
+
 
 def build_extractor(name: str) -> Extractor:
     """The extractor called `name`. Raises SpecificationError for an unknown one."""
@@ -14,4 +16,4 @@ def build_extractor(name: str) -> Extractor:
     return EXTRACTORS[name]()
 
 
-__all__ = ["EXTRACTORS", "Extractor", "Farneback", "build_extractor"]
+__all__ = ["DEFAULT_EXTRACTOR", "EXTRACTORS", "Extractor", "Farneback", "build_extractor"]

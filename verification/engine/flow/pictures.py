@@ -36,6 +36,39 @@ def direction_picture(field: Field, scale: float) -> Picture:
     return np.round(np.clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), 0, 1) * 255).astype(np.uint8)
 
 
+def arrows_picture(frame: Picture, field: Field, scale: float, spacing: int = 16) -> Picture:
+    """Arrows on a pale copy of `frame` (h, w, 3), as in Figure 4 of the paper: one for each `spacing` x `spacing` pixels.
+
+    Each shows the mean flow of its square; a flow of `scale` pixels is drawn `spacing` pixels long, and longer ones no longer.
+    """
+    height, width = field.shape[:2]
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    canvas = np.repeat((128 + grey // 2)[..., None], 3, axis=2).astype(np.uint8)
+    for top in range(0, height - spacing + 1, spacing):
+        for left in range(0, width - spacing + 1, spacing):
+            mean = field[top : top + spacing, left : left + spacing].mean((0, 1))
+            length = float(np.hypot(*mean)) / scale
+            step = mean / scale * spacing / max(1.0, length)
+            middle = np.array([left + spacing / 2, top + spacing / 2])
+            _draw_arrow(canvas, middle - step / 2, middle + step / 2)
+    return canvas
+
+
+#: OpenCV draws at fractions of a pixel: this many bits of them.
+_SHIFT = 4
+_ARROW = (36, 80, 156)  # RGB; dark enough on the pale frame, and not a colour that means found or proven
+
+
+def _draw_arrow(canvas: Picture, start: NDArray[np.floating], end: NDArray[np.floating]) -> None:
+    def fixed(point: NDArray[np.floating]) -> tuple[int, int]:
+        return round(float(point[0]) * 2**_SHIFT), round(float(point[1]) * 2**_SHIFT)
+
+    if np.hypot(*(end - start)) < 1:
+        cv2.circle(canvas, fixed(start), 2**_SHIFT, _ARROW, -1, cv2.LINE_AA, _SHIFT)
+    else:
+        cv2.arrowedLine(canvas, fixed(start), fixed(end), _ARROW, 1, cv2.LINE_AA, _SHIFT, 0.35)
+
+
 def frame_picture(frame: Field) -> Picture:
     """A frame (3, h, w) in [0, 1], rounded to 8 bits."""
     return np.round(np.clip(frame.transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)

@@ -55,6 +55,7 @@ def load_classifier(
     mean: Sequence[float] | None = None,
     deviation: Sequence[float] | None = None,
     name: str | None = None,
+    invent_labels: bool = False,
 ) -> Classifier:
     """Read an ONNX file, or a safetensors file of a named architecture. What is given replaces what the file says.
 
@@ -62,6 +63,8 @@ def load_classifier(
     list), `frames`, `height`, `width`, `channels`, `sampling`, `order`, `range`, and optionally `mean` and `std` (JSON
     lists of three numbers, one a channel in the classifier's order). `size` is (height, width) in pixels. What neither
     says of an ONNX file is read from the shape of its input.
+
+    With `invent_labels`, classes that nothing names are called by their numbers, from 0.
 
     Raises ClassifierError for anything that is not a working classifier; the message says what is wrong.
     """
@@ -71,10 +74,14 @@ def load_classifier(
     if file.model is not None:
         wanted = _input(file, frames, size, given, given_numbers, _layout(file, order))
         network: nn.Module = OnnxNetwork(file.model, wanted.network_shape)
+        if labels is None and invent_labels:
+            labels = _invented(file, _outputs(network, wanted))
         family_name, named = ONNX, _labels(file, None, labels)
     else:
         family = _architecture(file, architecture)
         wanted = _input(file, frames, size, given, given_numbers)
+        if labels is None and invent_labels and family.outputs in file.tensors:
+            labels = _invented(file, file.tensors[family.outputs].shape[0])
         family_name, named = family.name, _labels(file, family.outputs, labels)
         network = _with_weights(file, family, wanted, len(named))
     network.eval().requires_grad_(False)
@@ -207,6 +214,17 @@ def _labels(file: ClassifierFile, output: str | None, given: Sequence[str] | Non
             "give one label for each output"
         )
     return labels
+
+
+def _invented(file: ClassifierFile, count: int) -> list[str] | None:
+    """Names for `count` classes, if the file has none."""
+    return None if file.decoded("labels") is not None else [f"class {number}" for number in range(count)]
+
+
+def _outputs(network: nn.Module, wanted: InputSpecification) -> int:
+    """How many numbers an ONNX model gives for a clip."""
+    with torch.no_grad():
+        return int(network.eval()(torch.zeros(wanted.network_shape)).shape[-1])
 
 
 def _triple(file: ClassifierFile, key: str) -> tuple[float, ...] | None:

@@ -40,7 +40,9 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, usage=argparse.SUPPRESS, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("video", metavar="VIDEO", nargs="?", help="mp4, mov, avi, webm or gif")
+        parser.add_argument(
+            "video", metavar="VIDEO", nargs="?", help="a video file, a folder or zip of pictures, or an npy array"
+        )
         parser.add_argument("--demo", action="store_true", help="the demo's clip and classifier")
         add_classifier_arguments(parser)
         _add_question_arguments(parser)
@@ -69,6 +71,8 @@ class Command(BaseCommand):
 
 
 def _add_question_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--first", type=int, metavar="N", default=1, help="sample frames from this one on, from 1")
+    parser.add_argument("--last", type=int, metavar="N", help="and up to this one, included")
     parser.add_argument("--flow", choices=list(EXTRACTORS), default="farneback", help="how optical flow is extracted")
     parser.add_argument("--norm", choices=[norm.value for norm in Norm], default=Norm.L2.value)
     parser.add_argument(

@@ -3,15 +3,22 @@
 from pathlib import Path
 
 from verification.engine.clip.sources.array import ArrayFile
-from verification.engine.clip.sources.base import MAX_VIDEO_FRAMES, MAX_VIDEO_SIDE, Picture, Source, VideoInfo
+from verification.engine.clip.sources.base import (
+    MAX_VIDEO_FRAMES,
+    MAX_VIDEO_SIDE,
+    Picture,
+    Source,
+    VideoInfo,
+    file_sha256,
+)
 from verification.engine.clip.sources.images import IMAGE_SUFFIXES, ImageArchive, ImageFolder
 from verification.engine.clip.sources.movie import Movie, container_of
 from verification.engine.errors import ClipError
 
 #: What may be in a folder of videos, by suffix; what a file really is its content decides.
 VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".3gp", ".avi", ".webm", ".mkv", ".gif")
-    + (".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".zip", ".npy")
+    f".{suffix}"
+    for suffix in "mp4 m4v mov 3gp avi webm mkv gif mpg mpeg ts flv wmv ogv zip npy".split()  # noqa: SIM905
 )
 
 _HEAD = 189  # bytes: two packets of a transport stream show themselves in so many
@@ -52,5 +59,6 @@ __all__ = [
     "Picture",
     "Source",
     "VideoInfo",
+    "file_sha256",
     "open_source",
 ]
