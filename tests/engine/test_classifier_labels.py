@@ -43,3 +43,11 @@ def test_bad_label_files(tmp_path: Path, content: bytes, expected: str) -> None:
 def test_missing_label_file(tmp_path: Path) -> None:
     with pytest.raises(ClassifierError, match=r"there is no file labels\.txt"):
         read_labels(tmp_path / "labels.txt")
+
+
+def test_labels_as_a_list_of_the_command_line() -> None:
+    assert read_labels('["left", "turns right"]') == ("left", "turns right")
+    with pytest.raises(ClassifierError, match="not a JSON list"):
+        read_labels("[left, right]")
+    with pytest.raises(ClassifierError, match="list of texts"):
+        read_labels("[1, 2]")

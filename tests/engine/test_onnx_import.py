@@ -11,12 +11,13 @@ from torch import nn
 
 from tests.assets import lrcn_file, ucf_clip
 from tests.engine.onnx_models import classifier_model, exported, floats, make_model
+from verification.demo.train import WEIGHTS
 from verification.engine import Norm, read_clip
 from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.clip import Clip
 from verification.engine.errors import ClassifierError, UnsupportedOperationError
-from verification.engine.network import ARCHITECTURES, InputSpecification, export_onnx, load_classifier
+from verification.engine.network import ARCHITECTURES, InputSpecification, check_clip, export_onnx, load_classifier
 from verification.engine.network.classifier import Classifier
 from verification.engine.network.export import export_graph
 from verification.engine.network.input import arranged
@@ -77,6 +78,22 @@ def test_every_named_architecture_can_be_exported_and_read(tmp_path: Path) -> No
         assert (classifier.labels, classifier.input) == (LABELS, input)
         torch.testing.assert_close(classifier.module(clip()), network(name)(clip()), rtol=1e-4, atol=1e-5)
     assert {path.name for path in tmp_path.iterdir()} == {f"{name}.onnx" for name in ARCHITECTURES}
+
+
+def test_the_demo_classifier_as_onnx_has_the_same_bounds(tmp_path: Path) -> None:
+    demo = load_classifier(WEIGHTS)
+    export_onnx(demo, tmp_path / "demo.onnx")
+    clip = torch.rand(demo.input.shape[1:], generator=torch.Generator().manual_seed(0))
+    space = build_space("dense", demo.input.frames, demo.input.height, demo.input.width, None)
+    region = ball_around(clip, space, Norm.L2, 0.02, Rounding(rigorous=True))
+
+    def bounds(module: nn.Module) -> torch.Tensor:
+        with torch.no_grad():
+            return LinearBounds(export_graph(module, demo.input.shape), region).margins(0)
+
+    again = load_classifier(tmp_path / "demo.onnx")
+    check_clip(again, tmp_path / "demo.onnx", clip)
+    torch.testing.assert_close(bounds(again.module), bounds(demo.module), rtol=1e-12, atol=0)
 
 
 def test_versions_that_cannot_be_written(tmp_path: Path) -> None:

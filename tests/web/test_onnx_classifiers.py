@@ -1,6 +1,7 @@
 """ONNX classifiers on their way through the site: uploaded, described, verified, and exported from the command line."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.engine.onnx_models import classifier_model
-from tests.factories import make_video_file
+from tests.factories import make_video, make_video_file
 from verification.engine import load_classifier
 from verification.models import Classifier, Team
+from verification.reports.report import command
 from verification.services.classifiers import create_classifier, load_stored
 from verification.services.errors import Invalid
 from verification.services.uploads import classifier_options
+from verification.services.verifications import create_verification
 
 pytestmark = pytest.mark.django_db
 LABELS = ["walks", "runs", "stands"]
@@ -52,6 +55,20 @@ def test_its_page_says_what_the_network_takes(client: Client, user: User, stored
     client.force_login(user)
     page = client.get(reverse("classifier", args=[stored.pk])).content.decode()
     assert "axes NTCHW, values 0..255, mean 1.0, 2.0, 3.0" in page
+
+
+def test_another_number_of_frames_is_refused_where_the_question_is_asked(
+    user: User, team: Team, stored: Classifier
+) -> None:
+    with pytest.raises(Invalid, match="exported for 4 frames, not 6: use 4, or export") as refused:
+        create_verification(user, make_video(team), stored, frames=6)
+    assert refused.value.field == "frames"
+
+
+def test_the_report_names_the_labels_on_its_command_line(user: User, team: Team, stored: Classifier) -> None:
+    question = create_verification(user, make_video(team), stored)
+    words = shlex.split(command(question))
+    assert words[words.index("--labels") + 1] == '["walks", "runs", "stands"]'
 
 
 def test_a_model_without_labels_is_refused_with_what_to_do(user: User, team: Team, model: Path) -> None:

@@ -20,6 +20,7 @@ from verification.engine import (
     read_clip,
     verify,
 )
+from verification.engine.network import check_clip
 from verification.jobs.files import result_file
 from verification.jobs.lease import OWNER, Lease
 from verification.jobs.recorder import Recorder, StopReason
@@ -84,16 +85,19 @@ def _run_and_record(verification: Verification, lease: Lease) -> None:
 def _specification(verification: Verification) -> Specification:
     """The question in the engine's terms. Raises EngineError when a file or device is not there any more."""
     classifier, video = verification.classifier, verification.video
+    clip = read_clip(
+        video.file.path,
+        frames=verification.frames,
+        size=(classifier.height, classifier.width),
+        sampling=verification.sampling,
+        part=verification.part,
+        name=video.name,
+    )
+    loaded = load_stored(classifier, verification.frames)
+    check_clip(loaded, classifier.file.path, clip.frames)
     return Specification(
-        clip=read_clip(
-            video.file.path,
-            frames=verification.frames,
-            size=(classifier.height, classifier.width),
-            sampling=verification.sampling,
-            part=verification.part,
-            name=video.name,
-        ),
-        classifier=load_stored(classifier, verification.frames),
+        clip=clip,
+        classifier=loaded,
         norm=Norm(verification.norm),
         space=verification.space,
         flows=None if verification.flows is None else tuple(verification.flows),

@@ -11,7 +11,7 @@ def add_classifier_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--architecture", metavar="NAME", help=f"one of {', '.join(ARCHITECTURES)}, if the file is silent"
     )
-    parser.add_argument("--labels", metavar="FILE", help="the names of the classes, one a line")
+    parser.add_argument("--labels", metavar="FILE", help="the names of the classes, one a line, or a JSON list")
     parser.add_argument("--frames", type=int, metavar="N", help="frames of the clip")
     parser.add_argument("--size", metavar="HxW", help="height and width of the clip in pixels")
     parser.add_argument("--sampling", metavar="RULE", help="uniform, floor or fps:X")

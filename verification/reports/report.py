@@ -140,7 +140,8 @@ def command(verification: Verification) -> str:
 
 def _input_words(classifier: Classifier) -> list[str]:
     """What may have been said of a classifier's input beside its file; what is usual is left out."""
-    words = [] if classifier.channels == "rgb" else ["--channels", classifier.channels]
+    words = ["--labels", json.dumps(classifier.labels, ensure_ascii=False)] if classifier.architecture == "onnx" else []
+    words += [] if classifier.channels == "rgb" else ["--channels", classifier.channels]
     words += [] if classifier.order == "ntchw" else ["--order", classifier.order]
     words += [] if classifier.range == "0..1" else [f"--range={classifier.range}"]
     for option, triple in (("--mean", classifier.mean), ("--std", classifier.deviation)):

@@ -19,7 +19,7 @@ from verification.engine.flow.pictures import (
     encode_png,
     magnitude_picture,
 )
-from verification.engine.network import ONNX, load_classifier
+from verification.engine.network import ONNX, check_clip, load_classifier
 from verification.engine.network.export import export_graph
 
 _TOP = 5  # classes that are named for a clip
@@ -89,6 +89,7 @@ def inspect_classifier(
     found["dropped"] = [] if graph is None else list(graph.dropped)
     if video is not None:
         clip = read_clip(video, frames=wanted.frames, size=(wanted.height, wanted.width), sampling=wanted.sampling)
+        check_clip(loaded, path, clip.frames)
         with torch.no_grad():
             frames = clip.frames.unsqueeze(0)
             # A softmax at the end is not part of the graph: its logits are the ones to be made probabilities.

@@ -19,7 +19,7 @@ from verification.engine import (
     read_clip,
 )
 from verification.engine.clip import Part
-from verification.engine.network import read_labels
+from verification.engine.network import check_clip, read_labels
 from verification.services.devices import usable_device
 from verification.services.verifications import MAX_SEED
 
@@ -54,6 +54,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         part=Part(options["first"], options["last"]),
         name=video.name,
     )
+    check_clip(classifier, options["classifier"] or DEMO_CLASSIFIER, clip.frames)
     specification = Specification(
         clip=clip,
         classifier=classifier,

@@ -72,7 +72,9 @@ def load_classifier(
     given = {"channels": channels, "sampling": sampling, "order": order, "range": value_range}
     given_numbers = {"mean": mean, "std": deviation}
     if file.model is not None:
-        wanted = _input(file, frames, size, given, given_numbers, _layout(file, order))
+        layout = _layout(file, order)
+        wanted = _input(file, frames, size, given, given_numbers, layout)
+        _check_fixed(file.name, layout, wanted)
         network: nn.Module = OnnxNetwork(file.model, wanted.network_shape)
         if labels is None and invent_labels:
             labels = _invented(file, _outputs(network, wanted))
@@ -92,6 +94,17 @@ def load_classifier(
         check_reference(Path(path).read_bytes(), network, inputs)
     _check_behaviour(file.name, module, clips, len(named))
     return Classifier(name or file.name, file.sha256, family_name, named, wanted, module)
+
+
+def check_clip(classifier: Classifier, path: str | Path, frames: Tensor) -> None:
+    """Compare an ONNX classifier, read from `path`, with onnxruntime on a real clip (l, 3, h, w) as well, once there is one.
+
+    Raises ClassifierError with the difference. Of weights of a named architecture there is nothing to compare.
+    """
+    if classifier.architecture == ONNX:
+        module, clip = classifier.module, frames.unsqueeze(0)
+        network, taken = (module.network, module.prepare(clip)) if isinstance(module, Prepared) else (module, clip)
+        check_reference(Path(path).read_bytes(), network, [taken])
 
 
 def _with_weights(file: ClassifierFile, family: Architecture, wanted: InputSpecification, classes: int) -> nn.Module:
@@ -174,6 +187,19 @@ def _layout(file: ClassifierFile, order: str | None) -> Layout:
         known = ", ".join(layout.order for layout in possible)
         raise ClassifierError(f"{file.name} has an input whose axes cannot be {wanted!r}; they can be {known}")
     return fitting[0]
+
+
+def _check_fixed(name: str, layout: Layout, wanted: InputSpecification) -> None:
+    """Refuse clips of another size than the one for which an ONNX model was exported."""
+    for what, fixed, said in (
+        ("frames", layout.frames, wanted.frames),
+        ("pixels of height", layout.height, wanted.height),
+        ("pixels of width", layout.width, wanted.width),
+    ):
+        if fixed is not None and fixed != said:
+            raise ClassifierError(
+                f"{name} was exported for {fixed} {what}, not {said}: use {fixed}, or export it again with dynamic axes"
+            )
 
 
 def _input(

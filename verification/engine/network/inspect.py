@@ -114,8 +114,14 @@ def _checked(name: str, tensor: Tensor) -> Tensor:
 def read_labels(path: str | Path) -> tuple[str, ...]:
     """The labels in a text file, one a line, in the order of the logits. Blank lines at the end do not count.
 
-    Raises ClassifierError when the file is missing, not UTF-8 text, or holds an empty or a repeated label.
+    Instead of a path it may be the labels themselves as a JSON list, so that a command line can be whole. Raises ClassifierError
+    when the file is missing, not UTF-8 text, or holds an empty or a repeated label.
     """
+    if str(path).lstrip().startswith("["):
+        try:
+            return check_labels(json.loads(str(path)))
+        except json.JSONDecodeError:
+            raise ClassifierError('the labels are not a JSON list of texts such as ["walks", "runs"]') from None
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
