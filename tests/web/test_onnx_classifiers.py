@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from onnx import helper
 
 from tests.engine.onnx_models import classifier_model
 from tests.factories import make_video, make_video_file
@@ -55,6 +56,21 @@ def test_its_page_says_what_the_network_takes(client: Client, user: User, stored
     client.force_login(user)
     page = client.get(reverse("classifier", args=[stored.pk])).content.decode()
     assert "axes NTCHW, values 0..255, mean 1.0, 2.0, 3.0" in page
+
+
+def test_a_softmax_at_the_end_is_left_out_and_the_page_says_so(
+    client: Client, user: User, team: Team, tmp_path: Path
+) -> None:
+    model = classifier_model(shape=(1, 4, 3, 16, 16))
+    model.graph.node[-1].output[0] = "logits"
+    model.graph.node.append(helper.make_node("Softmax", ["logits"], ["y"], "the end", axis=1))
+    (tmp_path / "soft.onnx").write_bytes(model.SerializeToString())
+
+    kept = create_classifier(user, team, tmp_path / "soft.onnx", "soft.onnx", labels=LABELS)
+
+    assert kept.dropped[0].startswith("softmax")
+    page = client.get(reverse("classifier", args=[kept.pk])).content.decode()
+    assert "bounds are about logits" in page
 
 
 def test_another_number_of_frames_is_refused_where_the_question_is_asked(

@@ -79,6 +79,9 @@ class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
     """A classifier and the input that it expects."""
 
     labels = serializers.ListField(child=serializers.CharField(), help_text="Names, by class number.")
+    dropped = serializers.ListField(
+        child=serializers.CharField(), help_text="What stands behind the logits and is left out, such as a softmax."
+    )
 
     class Meta:
         model = Classifier
@@ -99,6 +102,7 @@ class ClassifierSerializer(serializers.ModelSerializer[Classifier]):
             "range",
             "mean",
             "deviation",
+            "dropped",
             "created_at",
         ]
 

@@ -30,6 +30,9 @@ class Classifier(TeamOwned):
     range = models.CharField(max_length=8, default="0..1")  #: of its values, before mean and deviation
     mean = models.JSONField(null=True)  #: three numbers, one a channel; None: as the file says
     deviation = models.JSONField(null=True)
+    dropped = models.JSONField(
+        default=list
+    )  #: what stands behind the logits and is left out of the proof, such as a softmax
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -62,6 +62,7 @@ def create_classifier(
         range=found["range"],
         mean=found["mean"],
         deviation=found["deviation"],
+        dropped=found["dropped"],
         created_by=user,
     )
     refuse_double(Classifier, team, classifier.sha256)
