@@ -58,6 +58,10 @@ class Command(BaseCommand):
             _write(question, result, options["json"], options["out"])
         except (EngineError, FootageError, OSError) as error:
             raise CommandError(" ".join(str(error).split()), returncode=_BAD_INPUT) from error
+        except MemoryError:
+            raise CommandError(
+                "there is not enough memory; take fewer or smaller frames", returncode=_BAD_INPUT
+            ) from None
         except KeyboardInterrupt:
             raise CommandError("interrupted before there were bounds", returncode=128 + signal.SIGINT) from None
 

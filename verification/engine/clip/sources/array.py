@@ -1,5 +1,6 @@
 """Clips as NumPy arrays."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -43,7 +44,11 @@ class ArrayFile(Source):
         try:
             # Never pickles: they could run code.
             array = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError, MemoryError, SyntaxError, TypeError, OverflowError) as error:
+        except OSError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError from error  # the file may be whole; what it lacks is room
+            raise ClipError(f"{name} cannot be read ({first_line(error)[:120]}); {_HELP}") from error
+        except (ValueError, EOFError, MemoryError, SyntaxError, TypeError, OverflowError) as error:
             raise ClipError(f"{name} is not a whole array of numbers ({first_line(error)[:120]}); {_HELP}") from error
         if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
             raise ClipError(f"{name} holds values of type {array.dtype}; {_HELP}")
