@@ -84,12 +84,16 @@ def read_clip(
     rule = build_sampling(sampling)
     info = probe_video(path)
     indices = rule.indices(info.frames, frames, info.fps)
-    height, width = size
-    pictures = np.empty((frames, height, width, 3), dtype=np.uint8)
-    for slot, picture in enumerate(_decoded(path, indices)):
-        pictures[slot] = cv2.cvtColor(cv2.resize(picture, (width, height)), cv2.COLOR_BGR2RGB)
+    pictures = np.stack(list(resized_frames(path, indices, size)))
     tensor = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(torch.float32).div_(255).contiguous()
     return Clip(tensor, name or path.name, info.sha256)
+
+
+def resized_frames(path: Path, indices: list[int], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    """The frames numbered `indices`, which rise, each resized once to `size` = (height, width), RGB. Raises ClipError."""
+    height, width = size
+    for picture in _decoded(path, indices):
+        yield np.asarray(cv2.cvtColor(cv2.resize(picture, (width, height)), cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _decoded(path: Path, indices: list[int]) -> Iterator[NDArray[np.uint8]]:
