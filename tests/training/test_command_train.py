@@ -117,7 +117,7 @@ def test_vgg16_keeps_the_given_convolutions(tmp_path: Path) -> None:
     assert stored == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
 
 
-@pytest.mark.parametrize("kind", ["flow", "interval"])
+@pytest.mark.parametrize("kind", ["flow", "interval", "radius"])
 def test_robust_training_runs_for_every_kind(collection: Path, tmp_path: Path, kind: str) -> None:
     file = tmp_path / "net.safetensors"
 

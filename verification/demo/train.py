@@ -22,6 +22,7 @@ from verification.demo.dataset import (
 from verification.demo.source import Source
 from verification.engine.network import ARCHITECTURES, InputSpecification, save_classifier
 from verification.training.accuracy import Accuracy
+from verification.training.robust import RobustLoss
 from verification.training.schedule import learning_rate
 
 ARCHITECTURE = "camera_motion"
@@ -30,7 +31,7 @@ WEIGHTS = Path(__file__).with_name("camera_motion.safetensors")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the committed weights were trained. `smoothing`: of the labels."""
+    """How the committed weights were trained. `smoothing`: of the labels. `robust`: what joins the plain loss, if anything."""
 
     steps: int = 1600
     batch: int = 64
@@ -38,6 +39,7 @@ class Recipe:
     stem_decay: float = 0.05
     memory_decay: float = 0.3
     smoothing: float = 0.1
+    robust: RobustLoss | None = None
 
 
 def train(
@@ -76,6 +78,8 @@ def _fit(
             group["lr"] = learning_rate(recipe.rate, step, recipe.steps)
         logits = network(clips.frames)
         loss = nn.functional.cross_entropy(logits, clips.labels, label_smoothing=recipe.smoothing)
+        if recipe.robust is not None:
+            loss = recipe.robust.loss(network, clips.frames, clips.labels, loss, (step + 1) / recipe.steps)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -11,13 +11,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from verification.engine import EngineError
 from verification.engine.errors import TrainingError
 from verification.engine.network import ARCHITECTURES, InputSpecification, save_classifier
+from verification.management.robust_options import add_robust_arguments, read_robust
 from verification.services.command_line import read_size
 from verification.services.devices import usable_device
 from verification.training.augmentation import Augmentation
 from verification.training.fit import Epoch
 from verification.training.recipe import Recipe
-from verification.training.robust import ROBUST
-from verification.training.robust.loss import RobustLoss
 from verification.training.setup import Design
 from verification.training.train import Progress, Sources, Trained, train
 
@@ -136,11 +135,7 @@ def _add_recipe_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument("--no-jitter", action="store_true", help="clips always begin at the same frame")
     parser.add_argument("--flip", action="store_true", help="mirror clips at random: not for classes with a direction")
-    parser.add_argument("--robust", choices=list(ROBUST), help="train against changes of the flow as well")
-    parser.add_argument(
-        "--radius", type=float, metavar="D", help="of these changes, pixels: flow in L2, interval in Linf"
-    )
-    parser.add_argument("--share", type=float, metavar="X", default=0.5, help="of the robust loss in the whole")
+    add_robust_arguments(parser)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")
 
 
@@ -178,15 +173,5 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         augmentation=Augmentation(
             options["crop"], options["brightness"], jitter=not options["no_jitter"], flip=options["flip"]
         ),
-        robust=_robust(options),
+        robust=read_robust(options),
     )
-
-
-def _robust(options: dict[str, Any]) -> RobustLoss | None:
-    if options["robust"] is None:
-        if options["radius"] is not None:
-            raise TrainingError("--radius belongs to robust training; say with --robust which kind")
-        return None
-    if options["radius"] is None:
-        raise TrainingError("robust training needs --radius, in pixels of flow")
-    return ROBUST[options["robust"]](options["radius"], options["share"])

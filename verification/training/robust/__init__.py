@@ -3,7 +3,8 @@
 from verification.training.robust.flow import FlowLoss
 from verification.training.robust.interval import IntervalLoss
 from verification.training.robust.loss import RobustLoss
+from verification.training.robust.radius import RadiusLoss
 
-ROBUST: dict[str, type[RobustLoss]] = {loss.name: loss for loss in (FlowLoss, IntervalLoss)}
+ROBUST: dict[str, type[RobustLoss]] = {loss.name: loss for loss in (FlowLoss, IntervalLoss, RadiusLoss)}
 
 __all__ = ["ROBUST", "RobustLoss"]
