@@ -41,6 +41,17 @@ def test_parameters_change_the_network() -> None:
     assert shapes["lstm.weight_ih_l1"] == (4 * 13, 13)
 
 
+def test_c3d_can_be_that_of_the_paper() -> None:
+    config = {"channels": [64, 128, 256, 512, 512], "convolutions": [1, 1, 2, 2, 2], "hidden": [4096, 4096]}
+    with torch.device("meta"):
+        network = ARCHITECTURES["c3d"].build(config, frames=16, height=112, width=112, classes=101)
+
+    shapes = [tuple(tensor.shape) for name, tensor in network.state_dict().items() if name.endswith("weight")]
+
+    assert shapes[:3] == [(64, 3, 3, 3, 3), (128, 64, 3, 3, 3), (256, 128, 3, 3, 3)]
+    assert shapes[-3:] == [(4096, 512 * 1 * 3 * 3), (4096, 4096), (101, 4096)]
+
+
 def test_vgg16_has_the_names_that_its_published_weights_have() -> None:
     network = ARCHITECTURES["vgg16_lstm"].build({"hidden": 6}, frames=2, height=64, width=32, classes=2)
 
@@ -79,6 +90,16 @@ def test_frames_that_vgg16_leaves_nothing_of() -> None:
         ("lrcn", {"pools": [4, 4]}, "one entry in 'pools' for each in 'channels', not 2 for 4"),
         ("lrcn", {"kernel": 4}, "an odd 'kernel', not 4"),
         ("lrcn", {"pools": [4, 4, 4, 4]}, "nothing is left of frames of .* after the pools 4, 4, 4, 4"),
+        ("cnn_gru", {"hidden": 0}, "'hidden' of the architecture cnn_gru"),
+        ("c3d", {"convolutions": [1]}, "one entry in 'convolutions' for each in 'channels', not 1 for 3"),
+        ("c3d", {"kernel": 2}, "an odd 'kernel', not 2"),
+        (
+            "c3d",
+            {"channels": [4] * 5, "convolutions": [1] * 5},
+            "nothing is left of 8 frames of 64x64 pixels after the 5 blocks .* use at least 16 frames of 32x32 pixels",
+        ),
+        ("convlstm", {"hidden_kernel": 4}, "an odd 'hidden_kernel', not 4"),
+        ("convlstm", {"pool": 60}, "64x64 pixels are too small for the architecture convlstm"),
         ("camera_motion", {"kernel_frames": 9}, "too small for the architecture camera_motion"),
         ("camera_motion", {"pool": 30}, "too small for the architecture camera_motion"),
         ("camera_motion", {"pool": 0}, "'pool' .* from 1 to 255, not 0"),

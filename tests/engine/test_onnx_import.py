@@ -28,6 +28,9 @@ from verification.engine.relaxation import Rounding
 SMALL: dict[str, dict[str, object]] = {
     "lrcn": {"channels": [4, 6], "pools": [4, 2], "hidden": 5},
     "cnn_lstm": {"channels": [4], "features": 6, "hidden": 5, "stride": 4},
+    "cnn_gru": {"channels": [4], "features": 6, "hidden": 5, "stride": 4},
+    "c3d": {"channels": [3, 4], "convolutions": [1, 2], "hidden": [6]},
+    "convlstm": {"channels": 3, "hidden": 2, "stride": 8},
     "camera_motion": {"channels": 2, "kernel": 3, "kernel_frames": 2, "features": 4, "hidden": 4},
     "vgg16_lstm": {"hidden": 4},
 }
@@ -55,7 +58,7 @@ def margins(module: nn.Module, radius: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("version", [11, 13, 17, 20])
-@pytest.mark.parametrize("name", ["lrcn", "cnn_lstm", "camera_motion"])
+@pytest.mark.parametrize("name", ["lrcn", "cnn_lstm", "cnn_gru", "c3d", "convlstm", "camera_motion"])
 def test_named_architectures_come_back_with_the_same_bounds(name: str, version: int, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(exported(network(name), SHAPE, version))

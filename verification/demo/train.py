@@ -1,6 +1,5 @@
 """Training of the demo classifier `camera_motion`: plain cross entropy, fixed seed, minutes on two cores."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,9 @@ from verification.demo.dataset import (
 )
 from verification.demo.source import Source
 from verification.engine.network import ARCHITECTURES, InputSpecification, save_classifier
+from verification.training.accuracy import Accuracy
+from verification.training.robust import RobustLoss
+from verification.training.schedule import learning_rate
 
 ARCHITECTURE = "camera_motion"
 WEIGHTS = Path(__file__).with_name("camera_motion.safetensors")
@@ -29,7 +31,7 @@ WEIGHTS = Path(__file__).with_name("camera_motion.safetensors")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the committed weights were trained. `smoothing`: of the labels."""
+    """How the committed weights were trained. `smoothing`: of the labels. `robust`: what joins the plain loss, if anything."""
 
     steps: int = 1600
     batch: int = 64
@@ -37,19 +39,7 @@ class Recipe:
     stem_decay: float = 0.05
     memory_decay: float = 0.3
     smoothing: float = 0.1
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Of `clips` clips, `correct` were named right; `by_label`: the share for each label."""
-
-    clips: int
-    correct: int
-    by_label: dict[str, float]
-
-    @property
-    def share(self) -> float:
-        return self.correct / self.clips
+    robust: RobustLoss | None = None
 
 
 def train(
@@ -85,9 +75,11 @@ def _fit(
     for step in range(recipe.steps):
         clips = training_clips(rng, sources, recipe.batch)
         for group in optimiser.param_groups:
-            group["lr"] = _rate(recipe, step)
+            group["lr"] = learning_rate(recipe.rate, step, recipe.steps)
         logits = network(clips.frames)
         loss = nn.functional.cross_entropy(logits, clips.labels, label_smoothing=recipe.smoothing)
+        if recipe.robust is not None:
+            loss = recipe.robust.loss(network, clips.frames, clips.labels, loss, (step + 1) / recipe.steps)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -116,9 +108,7 @@ def measure(network: nn.Module, footage: dict[str, Path], *, clips: int = 1400) 
     """The accuracy on random clips from the footage that training never saw."""
     test = testing_clips(testing_source(footage), clips)
     named = _predictions(network, test)
-    right = named == test.labels
-    by_label = {label: float(right[test.labels == i].float().mean()) for i, label in enumerate(LABELS)}
-    return Accuracy(clips, int(right.sum()), by_label)
+    return Accuracy.of(LABELS, test.labels, named)
 
 
 def _predictions(network: nn.Module, clips: Clips) -> Tensor:
@@ -139,8 +129,3 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         for name, decay in decays.items()
     ]
     return torch.optim.AdamW(groups, lr=recipe.rate)
-
-
-def _rate(recipe: Recipe, step: int) -> float:
-    """A short warm-up, then half a cosine."""
-    return recipe.rate * min(1.0, (step + 1) / 100) * (0.5 * (1 + math.cos(math.pi * step / recipe.steps)) + 0.005)

@@ -25,6 +25,10 @@ class CheckpointError(EngineError):
     """A checkpoint cannot be read or belongs to another question."""
 
 
+class TrainingError(EngineError):
+    """Nothing can be learnt from these videos with this recipe: the data, the recipe or the output is not usable."""
+
+
 class Stopped(BaseException):
     """A signal, not an error: raised inside a long computation when the observer asks to stop; never leaves `verify`."""
 

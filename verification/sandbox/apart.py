@@ -62,8 +62,12 @@ def run_apart(task: Callable[..., Any], *arguments: object, limits: Limits, **op
         process = _CONTEXT.Process(
             target=_answer, args=(theirs, limits, task, arguments, options), name=task.__name__, daemon=False
         )
-        process.start()
-        theirs.close()
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            raise EngineError("the program that reads files does not start; try again in a moment") from error
+        finally:
+            theirs.close()
         try:
             return _read(ours, process, limits)
         finally:

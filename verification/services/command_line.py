@@ -77,7 +77,7 @@ def read_classifier(options: Mapping[str, Any]) -> Classifier:
         architecture=options["architecture"],
         labels=None if options["labels"] is None else read_labels(options["labels"]),
         frames=options["frames"],
-        size=None if options["size"] is None else _size(options["size"]),
+        size=None if options["size"] is None else read_size(options["size"]),
         channels=options["channels"],
         sampling=options["sampling"],
         order=options["order"],
@@ -102,7 +102,7 @@ def _check_seed(seed: int) -> None:
         raise SpecificationError(f"the seed must be a whole number from 0 to {MAX_SEED}, not {seed}")
 
 
-def _size(text: str) -> tuple[int, int]:
+def read_size(text: str) -> tuple[int, int]:
     """(height, width) from `HxW`."""
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal()):

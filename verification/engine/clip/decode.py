@@ -1,15 +1,17 @@
 """From a video to the clip: one pass that counts, one that keeps the sampled frames only, so memory stays bounded."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from verification.engine.clip.clip import Clip
 from verification.engine.clip.part import WHOLE, Part
 from verification.engine.clip.sampling import build_sampling
-from verification.engine.clip.sources import VideoInfo, open_source
+from verification.engine.clip.sources import VideoInfo, eight_bits, open_source
 from verification.engine.errors import ClipError
 
 #: Limits against absurd wishes, far above what a classifier takes.
@@ -63,6 +65,13 @@ def read_clip(
         values[slot] = resized.astype(np.float32) / np.float32(255) if resized.dtype == np.uint8 else resized
     tensor = torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
     return Clip(tensor, name or path.name, info.sha256, tuple(number + 1 for number in numbers))
+
+
+def resized_frames(path: str | Path, numbers: Sequence[int], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    """The frames with these increasing numbers (from 0), each resized once to `size` = (height, width), RGB. Raises ClipError."""
+    height, width = size
+    for picture in open_source(path).pictures(numbers):
+        yield eight_bits(cv2.resize(picture, (width, height)))
 
 
 def _check_wanted(frames: int, size: tuple[int, int]) -> None:

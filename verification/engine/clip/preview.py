@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from verification.engine.clip.sources import Picture, VideoInfo, open_source
+from verification.engine.clip.sources import VideoInfo, eight_bits, open_source
 
 STRIP_FRAMES = 8
 STRIP_WIDTH = 160  # pixels, of each of its frames
@@ -40,7 +40,7 @@ def write_previews(path: str | Path, info: VideoInfo, strip: Path, preview: Path
     pictures = {}
     try:
         for number, picture in zip(wanted, open_source(path).pictures(wanted), strict=True):
-            frame = _eight_bits(picture)
+            frame = eight_bits(picture)
             if number in tiles:
                 pictures[number] = _tile(frame, STRIP_WIDTH)
             if writer.isOpened() and number in shown:
@@ -55,12 +55,12 @@ def write_previews(path: str | Path, info: VideoInfo, strip: Path, preview: Path
 
 def draw_frames(path: str | Path, numbers: Sequence[int], width: int) -> bytes:
     """A JPEG of the frames with these increasing numbers (from 0), side by side, each `width` pixels wide. Raises ClipError."""
-    return _jpeg([_tile(_eight_bits(picture), width) for picture in open_source(path).pictures(numbers)])
+    return _jpeg([_tile(eight_bits(picture), width) for picture in open_source(path).pictures(numbers)])
 
 
 def read_frames(path: str | Path, numbers: Sequence[int], side: int) -> list[NDArray[np.uint8]]:
     """These frames (increasing numbers from 0), (h, w, 3) RGB, scaled down so that the longer side has `side` pixels at most."""
-    frames = [_eight_bits(picture) for picture in open_source(path).pictures(numbers)]
+    frames = [eight_bits(picture) for picture in open_source(path).pictures(numbers)]
     width, height = _fitted(frames[0].shape[1], frames[0].shape[0], side)
     return [
         np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8) for frame in frames
@@ -82,11 +82,6 @@ def _fitted(width: int, height: int, side: int) -> tuple[int, int]:
 def _tile(frame: _Frame, width: int) -> _Frame:
     height = max(1, round(frame.shape[0] * width / frame.shape[1]))
     return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _eight_bits(picture: Picture) -> _Frame:
-    values = picture if picture.dtype == np.uint8 else np.round(picture * 255)
-    return values.astype(np.uint8, copy=False)
 
 
 def _jpeg(tiles: Sequence[_Frame]) -> bytes:

@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from verification.demo.footage import FootageError, fetch_footage
 from verification.demo.train import WEIGHTS, Recipe, measure, save, train
+from verification.engine.errors import TrainingError
+from verification.management.robust_options import add_robust_arguments, read_robust
 
 
 class Command(BaseCommand):
@@ -18,18 +20,34 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--seed", type=int, default=0, help="of all random choices (default 0)")
         parser.add_argument("--steps", type=int, default=Recipe().steps, help="of training (default %(default)s)")
-        parser.add_argument("--output", type=Path, default=WEIGHTS, help="the file to write (default: the demo's own)")
+        parser.add_argument("--batch", type=int, default=Recipe().batch, help="clips in a step (default %(default)s)")
+        parser.add_argument(
+            "--output", type=Path, help="the file to write (default: the demo's own, unless it is robust)"
+        )
+        add_robust_arguments(parser)
 
-    def handle(self, *args: Any, seed: int, steps: int, output: Path, **options: Any) -> None:
+    def handle(self, *args: Any, seed: int, steps: int, batch: int, output: Path | None, **options: Any) -> None:
+        try:
+            robust = read_robust(options)
+        except TrainingError as error:
+            raise CommandError(str(error)) from error
+        if output is None and robust is not None:
+            raise CommandError("name the file to write with --output: the demo's own holds plainly trained weights")
+        self._train(replace(Recipe(), steps=steps, batch=batch, robust=robust), seed, output or WEIGHTS)
+
+    def _train(self, recipe: Recipe, seed: int, output: Path) -> None:
+        steps = recipe.steps
         if steps < 1:
             raise CommandError(f"training needs at least one step, not {steps}")
+        if recipe.batch < 1:
+            raise CommandError(f"a step needs at least one clip, not {recipe.batch}")
         if not output.parent.is_dir():
             raise CommandError(f"there is no folder {output.parent} to write into; create it first")
         try:
             footage = fetch_footage(settings.FLOWVERIFY_HOME / "footage")
         except FootageError as error:
             raise CommandError(str(error)) from error
-        network = train(footage, recipe=replace(Recipe(), steps=steps), seed=seed, progress=self._progress(steps))
+        network = train(footage, recipe=recipe, seed=seed, progress=self._progress(steps))
         self.stdout.write("")
         accuracy = measure(network, footage)
         for label, share in accuracy.by_label.items():

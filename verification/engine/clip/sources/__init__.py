@@ -9,6 +9,7 @@ from verification.engine.clip.sources.base import (
     Picture,
     Source,
     VideoInfo,
+    eight_bits,
     file_sha256,
 )
 from verification.engine.clip.sources.images import IMAGE_SUFFIXES, ImageArchive, ImageFolder
@@ -59,6 +60,7 @@ __all__ = [
     "Picture",
     "Source",
     "VideoInfo",
+    "eight_bits",
     "file_sha256",
     "open_source",
 ]

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,12 @@ class Source(ABC):
     def sha256(self) -> str:
         """Of the file."""
         return file_sha256(self.path)
+
+
+def eight_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    """A picture with whole values from 0 to 255, rounded where they are finer."""
+    values = picture if picture.dtype == np.uint8 else np.round(picture * 255)
+    return values.astype(np.uint8, copy=False)
 
 
 def check_side(name: str, height: float, width: float) -> None:

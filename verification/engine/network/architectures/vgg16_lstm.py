@@ -41,12 +41,20 @@ class Vgg16LstmNetwork(nn.Module):
         self.lstm = nn.LSTM(before * grid[0] * grid[1], config.hidden, config.layers, batch_first=True)
         self.head = nn.Linear(config.hidden, classes)
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def describe(self, clips: Tensor) -> Tensor:
+        """Features (n, l, f) of the frames of clips (n, l, 3, h, w)."""
         count, length = clips.shape[:2]
         pictures: Tensor = self.features(clips.flatten(0, 1))
-        states, _ = self.lstm(pictures.reshape(count, length, -1))
+        return pictures.reshape(count, length, -1)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits (n, classes) for features (n, l, f): the part that is trained where the convolutions are given."""
+        states, _ = self.lstm(features)
         logits: Tensor = self.head(states[:, -1])
         return logits
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.classify(self.describe(clips))
 
 
 class Vgg16Lstm(Architecture):

@@ -1,0 +1,1 @@
+"""Training of named architectures on videos: data, augmentation, early stopping, robust losses. Never imports Django."""

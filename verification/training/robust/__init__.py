@@ -1,0 +1,10 @@
+"""Losses that make a classifier more robust to changes of the optical flow. A new one is a file and a line here."""
+
+from verification.training.robust.flow import FlowLoss
+from verification.training.robust.interval import IntervalLoss
+from verification.training.robust.loss import RobustLoss
+from verification.training.robust.radius import RadiusLoss
+
+ROBUST: dict[str, type[RobustLoss]] = {loss.name: loss for loss in (FlowLoss, IntervalLoss, RadiusLoss)}
+
+__all__ = ["ROBUST", "RobustLoss"]
