@@ -31,6 +31,26 @@ def test_videos_are_listed_newest_first(client, team):
     assert "64 × 48" in page
 
 
+def test_videos_are_searched_by_name_and_class(client, team):
+    make_video(team, name="v_Diving_g01_c01.avi", frames=2)
+    Video.objects.update(class_name="Diving")
+    make_video(team, name="street.avi", frames=2)
+    listed = {query: client.get("/videos/", {"q": query}).content.decode() for query in ("diving", "STREET", "cat")}
+    assert "v_Diving" in listed["diving"] and "street.avi" not in listed["diving"]
+    assert "street.avi" in listed["STREET"] and "v_Diving" not in listed["STREET"]
+    assert "No video of the team has “cat”" in listed["cat"]
+
+
+def test_a_search_goes_on_over_its_pages(client, team):
+    Video.objects.bulk_create(
+        Video(team=team, name=f"run {i}.avi", sha256=f"{i:064}", bytes=1, frames=9, fps=1, height=9, width=9)
+        for i in range(60)
+    )
+    page = client.get("/videos/", {"q": "run", "page": 2}).content.decode()
+    assert "Page 2 of 2" in page
+    assert 'href="?q=run&amp;page=1"' in page
+
+
 def test_classifiers_are_listed(client, team):
     light_classifier(team, "net.safetensors")
     page = client.get("/classifiers/").content.decode()

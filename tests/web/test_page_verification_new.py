@@ -120,6 +120,18 @@ def test_a_link_from_a_list_chooses_its_file(client, team, video, classifier):
     assert f'value="{video.pk}" selected' in page
 
 
+def test_of_very_many_videos_the_newest_are_offered_and_any_is_accepted(client, team, answers, video, classifier):
+    Video.objects.bulk_create(
+        Video(team=team, name=f"run {i}.avi", sha256=f"{i:064}", bytes=1, frames=9, fps=1, height=9, width=9)
+        for i in range(250)
+    )
+    page = client.get(ADDRESS).content.decode()
+    assert page.count("run ") == 200
+    assert video.name not in page
+    assert video.name in client.get(ADDRESS, {"video": str(video.pk)}).content.decode()
+    assert client.post(ADDRESS, answers).status_code == 302
+
+
 @pytest.mark.parametrize("nonsense", ["nonsense", "00000000-0000-0000-0000-000000000000"])
 def test_a_link_with_a_file_that_is_not_there_still_opens_the_form(client, video, classifier, nonsense):
     assert client.get(ADDRESS, {"video": nonsense}).status_code == 200

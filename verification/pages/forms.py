@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 
 from verification.engine.perturbation import SPACES
 from verification.models import Classifier, Team, Verification, Video
@@ -21,6 +22,8 @@ _SPACE_HELP = {
     "pixels": "The frames themselves may change, not their flow. To compare with verifiers of pixel perturbations.",
 }
 _SPACES = [(name, name.title()) for name in SPACES]
+#: Of videos and of classifiers in the menus of the form.
+_MOST_OFFERED = 200
 _INTEGER_WIDGET = {"inputmode": "numeric"}
 
 
@@ -131,6 +134,18 @@ class VerificationForm(forms.Form):
             field.queryset = owned
             # The page is opened to start something: what is there already needs no choosing.
             self.initial.setdefault(name, getattr(owned.first(), "pk", None))
+            self._offer(name, field, owned)
+
+    def _offer(self, name: str, field: "_VideoChoice | _ClassifierChoice", owned: QuerySet[Any]) -> None:
+        """Show the newest and the chosen one: a menu of ten thousand helps nobody. Any of the team's is accepted."""
+        offered = list(owned[:_MOST_OFFERED])
+        chosen = self.data.get(name) or self.initial.get(name)
+        if chosen and all(str(one.pk) != str(chosen) for one in offered):
+            offered += [one for one in owned if str(one.pk) == str(chosen)][:1]
+        field.widget.choices = [
+            ("", str(field.empty_label)),
+            *((str(one.pk), field.label_from_instance(one)) for one in offered),
+        ]
 
     def clean_flows(self) -> list[int] | None:
         return parse_flows(self.cleaned_data["flows"])

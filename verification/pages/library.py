@@ -2,11 +2,12 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -48,10 +49,15 @@ def _page(request: HttpRequest, found: QuerySet[Any]) -> Page[Any]:
 @require_safe
 @team_page
 def videos(request: TeamPageRequest, team: Team) -> HttpResponse:
-    """All videos of the team, and the upload."""
+    """All videos of the team, or those whose name or class is searched for, and the upload."""
     found = Video.objects.for_user(request.user).filter(team=team)
+    searched = request.GET.get("q", "").strip()[:200]
+    if searched:
+        found = found.filter(Q(name__icontains=searched) | Q(class_name__icontains=searched))
     context = {
         "page": _page(request, found),
+        "searched": searched,
+        "query": urlencode({"q": searched}) if searched else "",
         "upload": _upload_props(team, "video", _VIDEO_FILES, "videos"),
     }
     return render(request, "pages/videos.html", context)
