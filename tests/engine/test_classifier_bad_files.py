@@ -104,7 +104,7 @@ def test_unknown_architecture_lists_the_known_ones(refused: Refused, weights: We
     message = refused(weights, {"architecture": "resnet"})
 
     assert "'resnet'" in message
-    assert "camera_motion, cnn_lstm" in message
+    assert "c3d, camera_motion, cnn_gru, cnn_lstm" in message
 
 
 def test_no_architecture(refused: Refused, weights: Weights) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import torch
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
@@ -83,6 +84,15 @@ def test_labels_that_do_not_match(client: Client, team: Team, tmp_path: Path) ->
     answer = tus.upload(client, path, kind="classifier", labels='["only", "two"]')
     assert answer.status_code == 422
     assert "2 labels" in answer.json()["detail"]
+    assert_nothing_left()
+
+
+def test_a_program_is_never_accepted(client: Client, team: Team, tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 3 * 16 * 16, 2)).eval()
+    program = torch.export.export(network, (torch.rand(1, 4, 3, 16, 16),))
+    torch.export.save(program, tmp_path / "actions.pt2")
+    answer = tus.upload(client, tmp_path / "actions.pt2", kind="classifier", labels='["a", "b"]')
+    assert answer.status_code == 422
     assert_nothing_left()
 
 

@@ -22,5 +22,8 @@ def add_classifier_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--range", choices=list(ValueRange), help="its input's values for black and white; write --range=-1..1"
     )
+    parser.add_argument(
+        "--trust", action="store_true", help="read a .pt2 file, which may run code: only if you made it yourself"
+    )
     for name, what in (("mean", "the mean subtracted from"), ("std", "the deviation that divides")):
         parser.add_argument(f"--{name}", nargs=3, type=float, metavar="X", help=f"{what} the values of each channel")

@@ -84,6 +84,7 @@ def read_classifier(options: Mapping[str, Any]) -> Classifier:
         value_range=options["range"],
         mean=options["mean"],
         deviation=options["std"],
+        trust=options["trust"],
     )
 
 

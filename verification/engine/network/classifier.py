@@ -20,6 +20,8 @@ from verification.engine.network.onnx_import import Layout, OnnxNetwork, check_r
 
 #: What stands for the architecture of a classifier that an ONNX file describes whole.
 ONNX = "onnx"
+#: And of one that was trusted to be a `torch.export` program.
+PROGRAM = "pt2"
 
 #: Logits that differ by less than this over very different clips, relative to the largest, do not depend on them.
 _CONSTANT = 1e-7
@@ -30,7 +32,7 @@ class Classifier:
     """`module`: eval mode, float32, maps (1, l, 3, h, w) RGB in [0, 1] to logits (1, C), C = len(labels).
 
     All that `input` says of values and axes is part of the module. `name`, `sha256`: of the file it came from.
-    `architecture`: one of `ARCHITECTURES`, or `ONNX`.
+    `architecture`: one of `ARCHITECTURES`, `ONNX` or `PROGRAM`.
     """
 
     name: str
@@ -56,6 +58,7 @@ def load_classifier(
     deviation: Sequence[float] | None = None,
     name: str | None = None,
     invent_labels: bool = False,
+    trust: bool = False,
 ) -> Classifier:
     """Read an ONNX file, or a safetensors file of a named architecture. What is given replaces what the file says.
 
@@ -64,21 +67,22 @@ def load_classifier(
     lists of three numbers, one a channel in the classifier's order). `size` is (height, width) in pixels. What neither
     says of an ONNX file is read from the shape of its input.
 
+    With `trust`, and only then, a `.pt2` file is read as well: that may run code which its author put into it.
     With `invent_labels`, classes that nothing names are called by their numbers, from 0.
 
     Raises ClassifierError for anything that is not a working classifier; the message says what is wrong.
     """
-    file = inspect_file(path)
+    file = inspect_file(path, trust)
     given = {"channels": channels, "sampling": sampling, "order": order, "range": value_range}
     given_numbers = {"mean": mean, "std": deviation}
-    if file.model is not None:
+    if file.axes is not None:
         layout = _layout(file, order)
         wanted = _input(file, frames, size, given, given_numbers, layout)
         _check_fixed(file.name, layout, wanted)
-        network: nn.Module = OnnxNetwork(file.model, wanted.network_shape)
+        network = _described_by_itself(file, wanted)
         if labels is None and invent_labels:
             labels = _invented(file, _outputs(network, wanted))
-        family_name, named = ONNX, _labels(file, None, labels)
+        family_name, named = PROGRAM if file.model is None else ONNX, _labels(file, None, labels)
     else:
         family = _architecture(file, architecture)
         wanted = _input(file, frames, size, given, given_numbers)
@@ -177,10 +181,18 @@ def _architecture(file: ClassifierFile, given: str | None) -> Architecture:
     return ARCHITECTURES[name]
 
 
+def _described_by_itself(file: ClassifierFile, wanted: InputSpecification) -> nn.Module:
+    """The network of a file that holds all of it."""
+    if file.model is not None:
+        return OnnxNetwork(file.model, wanted.network_shape)
+    assert file.program is not None
+    return file.program
+
+
 def _layout(file: ClassifierFile, order: str | None) -> Layout:
-    """How the axes of an ONNX model are to be read: as is said, or as their sizes make likely."""
-    assert file.model is not None
-    possible = layouts(file.model.axes)
+    """How the axes of a network's input are to be read: as is said, or as their sizes make likely."""
+    assert file.axes is not None
+    possible = layouts(file.axes)
     wanted = order or file.metadata.get("order")
     fitting = [layout for layout in possible if wanted is None or layout.order == wanted]
     if not fitting:

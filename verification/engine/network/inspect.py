@@ -12,16 +12,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from verification.engine.errors import ClassifierError
+from verification.engine.network.exported_program import ProgramNetwork, load_program
 from verification.engine.network.onnx_import.model import OnnxModel, is_onnx, parse_model
 
-_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_ZIP = b"PK\x03\x04"
+_PICKLES = (_ZIP, b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @dataclass(frozen=True)
 class ClassifierFile:
     """A file as it was found: `tensors` by name, finite; `metadata`, the texts beside them; the `model` of an ONNX file.
 
-    The tensors of a safetensors file are float32.
+    The tensors of a safetensors file are float32. `program`: the network of a trusted `.pt2` file. `axes`: of the input of these
+    two, None where the file leaves them open.
     """
 
     name: str
@@ -29,6 +32,8 @@ class ClassifierFile:
     metadata: Mapping[str, str]
     tensors: Mapping[str, Tensor]
     model: OnnxModel | None = None
+    program: ProgramNetwork | None = None
+    axes: tuple[int | None, ...] | None = None
 
     def integer(self, key: str) -> int | None:
         """The metadata `key` as a whole number, None where it is absent. Raises ClassifierError if it is none."""
@@ -47,8 +52,8 @@ class ClassifierFile:
             raise ClassifierError(f"{self.name}: the metadata {key!r} is not valid JSON") from None
 
 
-def inspect_file(path: str | Path) -> ClassifierFile:
-    """Read a safetensors or ONNX file wholly.
+def inspect_file(path: str | Path, trust: bool = False) -> ClassifierFile:
+    """Read a safetensors or ONNX file wholly, and if somebody vouches for it (`trust`) a `.pt2` file.
 
     Raises ClassifierError when it is missing, neither of them, truncated, empty, or holds a tensor that is not finite or, in a
     safetensors file, not floating point.
@@ -62,7 +67,9 @@ def inspect_file(path: str | Path) -> ClassifierFile:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if _holds_onnx(path, head):
         model = parse_model(path.read_bytes())
-        return ClassifierFile(path.name, sha256, model.metadata, model.constants, model)
+        return ClassifierFile(path.name, sha256, model.metadata, model.constants, model, axes=model.axes)
+    if path.suffix.lower() == ".pt2" and head.startswith(_ZIP):
+        return _trusted(path, sha256, trust)
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = dict(stored.metadata() or {})
@@ -84,6 +91,16 @@ def inspect_file(path: str | Path) -> ClassifierFile:
         raise ClassifierError(f"{path.name} holds no weights; save the state of the trained model into it")
     checked = {name: _checked(name, tensor) for name, tensor in tensors.items()}
     return ClassifierFile(path.name, sha256, metadata, checked)
+
+
+def _trusted(path: Path, sha256: str, trust: bool) -> ClassifierFile:
+    if not trust:
+        raise ClassifierError(
+            f"{path.name} is an exported program, which may run code when it is read; if you made it yourself, verify it on the "
+            "command line with --trust, or else export the network as ONNX"
+        )
+    program, axes = load_program(path)
+    return ClassifierFile(path.name, sha256, {}, {}, program=program, axes=axes)
 
 
 def _holds_onnx(path: Path, head: bytes) -> bool:
