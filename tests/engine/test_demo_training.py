@@ -1,14 +1,17 @@
 """Training with the same seed gives the same classifier, whatever footage it is given."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from django.core.management import CommandError, call_command
 
 from verification.demo.train import Recipe, measure, save, train
 from verification.engine.network import load_classifier
+from verification.training.robust import ROBUST
 
 RECIPE = Recipe(steps=3, batch=4)
 
@@ -35,6 +38,19 @@ def test_the_same_seed_gives_the_same_file(footage: dict[str, Path], tmp_path: P
 
     assert files[0].read_bytes() == files[1].read_bytes()
     assert load_classifier(files[0]).input.shape == (1, 8, 3, 64, 64)
+
+
+def test_a_robust_loss_gives_another_classifier_and_the_same_one_again(footage: dict[str, Path]) -> None:
+    recipe = replace(RECIPE, robust=ROBUST["radius"](2.0))
+    plain, first, second = (train(footage, recipe=r, seed=3).state_dict() for r in (RECIPE, recipe, recipe))
+
+    assert not torch.equal(plain["stem.weight"], first["stem.weight"])
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_robust_weights_do_not_replace_the_demo_s_own() -> None:
+    with pytest.raises(CommandError, match="name the file to write with --output"):
+        call_command("train_demo", "--robust", "radius", "--radius", "6")
 
 
 def test_another_seed_gives_another_classifier(footage: dict[str, Path]) -> None:
