@@ -13,6 +13,7 @@ Every verification is a process of its own, so that its peak memory is its own. 
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import platform
 import resource
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ from verification.engine.specification import Specification
 
 ROOT = Path(__file__).resolve().parent.parent
 _DEMO = ROOT / "verification" / "demo" / "camera_motion.safetensors"
-_COMPARED = ("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "peak memory so far (MB)")
+_COMPARED = ("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "peak memory (MB)")
 _UCF_LABELS = ("Biking", "Diving", "GolfSwing", "Punch", "Rowing")
 _UCF_CLIPS = ("v_Diving_g02_c02", "v_Biking_g01_c04", "v_Punch_g22_c07", "v_Rowing_g14_c04")
 
@@ -136,46 +138,69 @@ def verify(
 
 def measure_ratio(options: argparse.Namespace, scratch: Path) -> Rows:
     """Forward pass and float64 bound evaluation of whole networks at small radii."""
-    demo = load_classifier(_DEMO)
-    problems = [("demo", _problem(demo, _first_test_clip(demo, scratch), Norm.L2), 1.0)]
-    problems.append(("lrcn, random weights", _random("lrcn", {}, 20, 128), 1e-3))
-    rows: Rows = [_COMPARED]
-    for name, problem, radius in problems:
-        rows.append(_compared(name, problem, radius))
-        print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+    cases = [Case("demo", 1.0), Case("lrcn, random weights", 1e-3, "lrcn", frames=20, size=128)]
     # Linear bounds of all its values would take hours: intervals, and the margins pulled back through them.
-    largest = _random("vgg16_lstm", {}, 16, 224)
-    return [*rows, _compared("vgg16_lstm, random weights, margins only", largest, 1e-6, effort=0, room=4e9)]
+    whole = "vgg16_lstm, random weights, margins only"
+    return _rows([*cases, Case(whole, 1e-6, "vgg16_lstm", frames=16, size=224, effort=0, room=4e9)])
 
 
 def measure_growth(options: argparse.Namespace, scratch: Path) -> Rows:
     """One axis at a time from 8 frames of 64x64 pixels and 32 units."""
-    rows: Rows = [_COMPARED]
+    cases = []
     base = {"frames": 8, "size": 64, "hidden": 32}
     axes = {"frames": (4, 8, 16, 32), "size": (32, 64, 128, 224), "hidden": (32, 128, 512)}
     for axis, values in axes.items():
         for value in values:
             setting = base | {axis: value}
-            problem = _random("cnn_lstm", {"hidden": setting["hidden"]}, setting["frames"], setting["size"])
-            rows.append(_compared(f"cnn_lstm, {axis} {value}", problem, 0.1))
-            print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+            cases.append(Case(f"cnn_lstm, {axis} {value}", 0.1, "cnn_lstm", **setting))
+    return _rows(cases)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, the demo's or one of an architecture with random weights, and the L2 ball for which it is bounded."""
+
+    name: str
+    radius: float
+    architecture: str | None = None
+    frames: int = 0
+    size: int = 0
+    hidden: int | None = None
+    effort: int | None = None
+    room: float = math.inf
+
+    def problem(self) -> Problem:
+        if self.architecture is None:
+            demo = load_classifier(_DEMO)
+            with tempfile.TemporaryDirectory() as scratch:
+                return _problem(demo, _first_test_clip(demo, Path(scratch)), Norm.L2)
+        config: dict[str, object] = {} if self.hidden is None else {"hidden": self.hidden}
+        return _random(self.architecture, config, self.frames, self.size)
+
+
+def _rows(cases: Sequence[Case]) -> Rows:
+    """Each case in a process of its own, so that its peak memory is its own."""
+    rows: Rows = [_COMPARED]
+    for case in cases:
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            rows.append(process.apply(_compared, (case,)))
+        print("  ".join(rows[-1]), file=sys.stderr, flush=True)
     return rows
 
 
-def _compared(
-    name: str, problem: Problem, radius: float, effort: int | None = None, room: float = math.inf
-) -> tuple[str, ...]:
+def _compared(case: Case) -> tuple[str, ...]:
     """Medians of three forward passes in float32 and one bound evaluation in float64."""
+    problem, radius = case.problem(), case.radius
     forward = _seconds(lambda: problem.logits_of(problem.frames), repeats=3)
     region = ball_around(problem.frames, problem.space, problem.norm, radius, Rounding(rigorous=True))
 
     def bound() -> None:
-        LinearBounds(problem.graph, region, effort=effort, room=room).margins(problem.label)
+        LinearBounds(problem.graph, region, effort=case.effort, room=case.room).margins(problem.label)
 
     took = _seconds(bound, repeats=1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return (
-        name,
+        case.name,
         f"{radius:g}",
         f"{forward:.3g}",
         f"{took:.3g}",

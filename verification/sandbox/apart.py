@@ -4,6 +4,7 @@ Processes are forked from one clean server that has the libraries loaded, so tha
 as JSON: a process that a file has taken over could send nothing that runs here.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -162,6 +163,10 @@ def _restrict(limits: Limits) -> None:
     _limit(resource.RLIMIT_CPU, int(limits.seconds * processors) + 10)
     _limit(resource.RLIMIT_AS, _address_space() + limits.memory)
     os.nice(5)
+    with contextlib.suppress(
+        OSError
+    ):  # where the system knows it: if memory runs out all the same, this process goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _limit(what: int, most: int) -> None:
