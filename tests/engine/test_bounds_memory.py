@@ -10,6 +10,7 @@ from tests.engine.bounding import CPU, TOLERANCE, flow_region, make_frames, make
 from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
+from verification.engine.network.operations import convolution
 from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Rounding
 
@@ -65,3 +66,18 @@ def test_cones_are_kept_where_there_is_room_for_all_of_them() -> None:
     coned = [any(cone is not None for cone in bounds_in(room, graph, region).cones) for room in ROOMS]
     assert coned[0] is False
     assert coned[-1] is True
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_large_convolution_is_the_same_frame_by_frame(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(rank)
+    weight = torch.randn(8, 3, *[3] * rank, dtype=torch.float64, generator=generator)
+    bias = torch.randn(8, dtype=torch.float64, generator=generator)
+    twice, once = (2,) * rank, (1,) * rank
+    operation = convolution.Convolution(weight, bias, twice, once, twice, 2)
+    x = torch.randn(7, 6, *[9] * rank, dtype=torch.float64, generator=generator)
+    whole = operation.concrete(x)
+
+    monkeypatch.setattr(convolution, "_MOST_UNFOLDED", 1)
+
+    assert torch.equal(operation.concrete(x), whole)

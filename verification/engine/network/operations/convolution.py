@@ -16,6 +16,8 @@ from verification.engine.relaxation.transpose import pull_affine
 CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 TRANSPOSE = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
 
+#: Bytes that torch may use at a time to unfold the input of a convolution in float64, frame by frame.
+_MOST_UNFOLDED = 1 << 28
 #: Windows of one channel with no more elements than this are pulled back kernel by kernel.
 _SMALL = 64
 
@@ -36,8 +38,17 @@ class Convolution(Operation):
         return len(self.stride)
 
     def _apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        convolve = CONVOLVE[self.rank]
-        return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        convolve, options = CONVOLVE[self.rank], (self.stride, self.padding, self.dilation, self.groups)
+        together = _MOST_UNFOLDED // max(self._unfolded(x) * x.element_size(), 1)
+        if together >= len(x) or x.dtype != torch.float64 or x.is_cuda:
+            return convolve(x, weight, bias, *options)
+        return torch.cat([convolve(part, weight, bias, *options) for part in x.split(max(1, together))])
+
+    def _unfolded(self, x: Tensor) -> int:
+        """Elements of the matrix that torch makes of one element of the batch, where it has no kernel for a type."""
+        sizes = zip(x.shape[2:], self.weight.shape[2:], self.stride, self.padding, self.dilation, strict=True)
+        places = math.prod((n + 2 * around - gap * (k - 1) - 1) // step + 1 for n, k, step, around, gap in sizes)
+        return x.shape[1] * math.prod(self.weight.shape[2:]) * places
 
     def concrete(self, *inputs: Tensor) -> Tensor:
         return self._apply(inputs[0], self.weight, self.bias)
