@@ -1,6 +1,6 @@
 """How tight, how fast and how large the lower bounds are: the figures behind docs/bounds.md.
 
-    python -m benchmarks.bounds demo [--seconds 60] [--clips 10] [--norms l2 linf]
+    python -m benchmarks.bounds demo [--seconds 60] [--clips 10] [--norms l2 linf] [--classifier FILE]
     python -m benchmarks.bounds lrcn --model FILE.onnx --videos DIR [--seconds 600] [--norms l2 linf]
     python -m benchmarks.bounds ratio
     python -m benchmarks.bounds growth
@@ -57,6 +57,9 @@ def main() -> None:
     parser.add_argument("part", choices=("demo", "lrcn", "ratio", "growth"))
     parser.add_argument("--seconds", type=float, default=60.0, help="budget of each verification")
     parser.add_argument("--clips", type=int, default=10, help="test clips of the demo")
+    parser.add_argument(
+        "--classifier", type=Path, default=_DEMO, help="another one than the demo's, for the part 'demo'"
+    )
     parser.add_argument("--norms", nargs="+", default=["l2", "linf"], choices=[str(n.value) for n in Norm])
     parser.add_argument("--model", type=Path, help="an ONNX file of the LRCN")
     parser.add_argument("--videos", type=Path, help="the folder of its UCF101 clips")
@@ -76,7 +79,7 @@ def main() -> None:
 def measure_demo(options: argparse.Namespace, scratch: Path) -> Rows:
     """Every test clip in every norm, and the medians."""
     videos = [path for path, _ in list(write_test_videos(scratch, options.clips))[: options.clips]]
-    return _verified(options, scratch, _DEMO, videos)
+    return _verified(options, scratch, options.classifier, videos)
 
 
 def measure_lrcn(options: argparse.Namespace, scratch: Path) -> Rows:

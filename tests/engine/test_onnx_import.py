@@ -29,8 +29,8 @@ SMALL: dict[str, dict[str, object]] = {
     "lrcn": {"channels": [4, 6], "pools": [4, 2], "hidden": 5},
     "cnn_lstm": {"channels": [4], "features": 6, "hidden": 5, "stride": 4},
     "cnn_gru": {"channels": [4], "features": 6, "hidden": 5, "stride": 4},
-    "c3d": {"channels": [3, 4], "convolutions": [1, 2], "hidden": [6]},
-    "convlstm": {"channels": 3, "hidden": 2, "stride": 8},
+    "c3d": {"channels": [2, 3], "convolutions": [1, 1], "kernel": 1, "hidden": [4]},
+    "convlstm": {"channels": 2, "hidden": 1, "stride": 16},
     "camera_motion": {"channels": 2, "kernel": 3, "kernel_frames": 2, "features": 4, "hidden": 4},
     "vgg16_lstm": {"hidden": 4},
 }

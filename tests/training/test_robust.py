@@ -1,5 +1,7 @@
 """Robust losses: boxes hold what is in them, changed clips are the engine's, and the estimate of the radius can be raised."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,8 +12,8 @@ from verification.engine.perturbation import build_space
 from verification.training.robust import ROBUST
 from verification.training.robust.box import Box, margins, propagated
 from verification.training.robust.interval import pixel_box
+from verification.training.robust.linear import least_margins
 from verification.training.robust.loss import imposed
-from verification.training.robust.radius import RadiusLoss
 
 SMALL: dict[str, dict[str, object]] = {
     "c3d": {"channels": [3, 4], "convolutions": [1, 2], "hidden": [6]},
@@ -72,31 +74,32 @@ def test_batches_are_changed_as_the_engine_changes_single_clips() -> None:
     torch.testing.assert_close(imposed(clips(), delta), expected)
 
 
-@pytest.mark.parametrize("kind", ROBUST)
-@pytest.mark.parametrize("name", ["camera_motion", "cnn_lstm", "c3d"])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in ("flow", "interval") for name in SMALL] + [("linear", "camera_motion")]
+)
 def test_every_loss_teaches_every_weight(kind: str, name: str) -> None:
     module = network(name)
-    labels = module(clips()).argmax(1)
 
-    loss = ROBUST[kind](0.1).loss(module, clips(), labels, torch.tensor(0.0), progress=1.0)
+    loss = ROBUST[kind](0.1).loss(module, clips(), LABELS, torch.tensor(0.0), progress=1.0)
 
     loss.backward()
     assert all(weight.grad is not None for weight in module.parameters() if weight.dim() > 1)
 
 
-def test_the_estimate_of_the_radius_can_be_raised() -> None:
-    module = network("cnn_lstm")
-    labels, robust = module(clips()).argmax(1), RadiusLoss(0.5, ramp=1e-6)
-    optimiser = torch.optim.Adam(module.parameters(), 1e-2)
-    before = robust.estimates(module, clips(), labels, 0.5)[0].mean()
+def test_the_linear_loss_is_for_one_architecture() -> None:
+    with pytest.raises(TrainingError, match="'linear' is made for the architecture camera_motion; choose another loss"):
+        ROBUST["linear"](1.0).loss(network("cnn_lstm"), clips(), LABELS, torch.tensor(0.0), progress=1.0)
 
-    for _ in range(20):
-        plain = nn.functional.cross_entropy(module(clips()), labels)
-        optimiser.zero_grad()
-        robust.loss(module, clips(), labels, plain, progress=1.0).backward()
-        optimiser.step()
 
-    assert robust.estimates(module, clips(), labels, 0.5)[0].mean() > 1.5 * before
+def test_the_estimated_margins_start_at_the_true_ones_and_fall() -> None:
+    module = network("camera_motion")
+    with torch.no_grad():
+        logits = module(clips())
+        rows = [least_margins(module, clips(), LABELS, radius) for radius in (1e-6, 0.5, 1.0, 2.0)]
+
+    torch.testing.assert_close(rows[0], logits.gather(1, LABELS[:, None]) - logits, rtol=1e-4, atol=1e-4)
+    others = torch.ones(2, 3, dtype=torch.bool).scatter(1, LABELS[:, None], False)
+    assert all((later < earlier)[others].all() for earlier, later in pairwise(rows))
 
 
 def test_the_radius_grows_over_the_ramp() -> None:

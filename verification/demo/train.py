@@ -47,12 +47,18 @@ def train(
     *,
     recipe: Recipe | None = None,
     seed: int = 0,
+    start: nn.Module | None = None,
     progress: Callable[[int, float, float], None] = lambda step, loss, seconds: None,
 ) -> nn.Module:
-    """A trained `camera_motion` network in eval mode; `progress` gets (step, loss, seconds so far)."""
+    """A trained `camera_motion` network in eval mode; `progress` gets (step, loss, seconds so far).
+
+    `start`: a network with the default parameters whose weights training starts from, instead of random ones.
+    """
     recipe = recipe or Recipe()
     torch.manual_seed(seed)
     network = new_network()
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     # One thread: the order of sums, and with it the last digit of every weight, would depend on the number of threads.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

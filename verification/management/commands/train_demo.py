@@ -7,10 +7,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from torch import nn
 
 from verification.demo.footage import FootageError, fetch_footage
 from verification.demo.train import WEIGHTS, Recipe, measure, save, train
 from verification.engine.errors import TrainingError
+from verification.engine.network import load_classifier
 from verification.management.robust_options import add_robust_arguments, read_robust
 
 
@@ -24,18 +26,20 @@ class Command(BaseCommand):
         parser.add_argument(
             "--output", type=Path, help="the file to write (default: the demo's own, unless it is robust)"
         )
+        parser.add_argument("--fine-tune", action="store_true", help="start from the demo's own weights")
         add_robust_arguments(parser)
 
     def handle(self, *args: Any, seed: int, steps: int, batch: int, output: Path | None, **options: Any) -> None:
+        start = load_classifier(WEIGHTS).module if options["fine_tune"] else None
         try:
             robust = read_robust(options)
         except TrainingError as error:
             raise CommandError(str(error)) from error
-        if output is None and robust is not None:
+        if output is None and (robust is not None or start is not None):
             raise CommandError("name the file to write with --output: the demo's own holds plainly trained weights")
-        self._train(replace(Recipe(), steps=steps, batch=batch, robust=robust), seed, output or WEIGHTS)
+        self._train(replace(Recipe(), steps=steps, batch=batch, robust=robust), seed, start, output or WEIGHTS)
 
-    def _train(self, recipe: Recipe, seed: int, output: Path) -> None:
+    def _train(self, recipe: Recipe, seed: int, start: nn.Module | None, output: Path) -> None:
         steps = recipe.steps
         if steps < 1:
             raise CommandError(f"training needs at least one step, not {steps}")
@@ -47,7 +51,7 @@ class Command(BaseCommand):
             footage = fetch_footage(settings.FLOWVERIFY_HOME / "footage")
         except FootageError as error:
             raise CommandError(str(error)) from error
-        network = train(footage, recipe=recipe, seed=seed, progress=self._progress(steps))
+        network = train(footage, recipe=recipe, seed=seed, start=start, progress=self._progress(steps))
         self.stdout.write("")
         accuracy = measure(network, footage)
         for label, share in accuracy.by_label.items():

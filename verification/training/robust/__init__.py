@@ -2,9 +2,9 @@
 
 from verification.training.robust.flow import FlowLoss
 from verification.training.robust.interval import IntervalLoss
+from verification.training.robust.linear import LinearLoss
 from verification.training.robust.loss import RobustLoss
-from verification.training.robust.radius import RadiusLoss
 
-ROBUST: dict[str, type[RobustLoss]] = {loss.name: loss for loss in (FlowLoss, IntervalLoss, RadiusLoss)}
+ROBUST: dict[str, type[RobustLoss]] = {loss.name: loss for loss in (FlowLoss, IntervalLoss, LinearLoss)}
 
 __all__ = ["ROBUST", "RobustLoss"]

@@ -146,7 +146,8 @@ def _around(centre: Tensor, radius: Tensor) -> Box:
     return Box(centre - radius, centre + radius)
 
 
-def _linear(box: Box, weight: Tensor, bias: Tensor | None = None) -> Box:
+def linear(box: Box, weight: Tensor, bias: Tensor | None = None) -> Box:
+    """What a linear layer makes of a box (..., d); the box remembers it, for `margins`."""
     centre, radius = functional.linear(box.centre, weight, bias), functional.linear(box.radius, weight.abs())
     return Box(centre - radius, centre + radius, Affine(box, weight, bias))
 
@@ -168,18 +169,23 @@ def _cat(parts: Sequence[Box | Tensor], axis: int = 0) -> Box:
 
 
 def _joined(box: Box, state: Box, weights: Sequence[Tensor]) -> Box:
-    return _linear(box, weights[0], weights[2]) + _linear(state, weights[1], weights[3])
+    return linear(box, weights[0], weights[2]) + linear(state, weights[1], weights[3])
 
 
-def _lstm_step(box: Box, state: Box, memory: Box, weights: Sequence[Tensor]) -> tuple[Box, Box]:
-    entering, kept, new, shown = _joined(box, state, weights).chunk(4, 1)
+def lstm_cell(gates: Box, memory: Box) -> tuple[Box, Box]:
+    """The next state and memory of an LSTM from what enters its gates, (n, 4 hidden), and its memory, (n, hidden)."""
+    entering, kept, new, shown = gates.chunk(4, 1)
     memory = kept.both(torch.sigmoid) * memory + entering.both(torch.sigmoid) * new.both(torch.tanh)
     return shown.both(torch.sigmoid) * memory.both(torch.tanh), memory
 
 
+def _lstm_step(box: Box, state: Box, memory: Box, weights: Sequence[Tensor]) -> tuple[Box, Box]:
+    return lstm_cell(_joined(box, state, weights), memory)
+
+
 def _gru_step(box: Box, state: Box, _: Box, weights: Sequence[Tensor]) -> tuple[Box, Box]:
-    reset, update, new = _linear(box, weights[0], weights[2]).chunk(3, 1)
-    reset_state, update_state, new_state = _linear(state, weights[1], weights[3]).chunk(3, 1)
+    reset, update, new = linear(box, weights[0], weights[2]).chunk(3, 1)
+    reset_state, update_state, new_state = linear(state, weights[1], weights[3]).chunk(3, 1)
     kept = (update + update_state).both(torch.sigmoid)
     candidate = (new + (reset + reset_state).both(torch.sigmoid) * new_state).both(torch.tanh)
     # An average of the candidate and the state rises in both, and is linear in the weight `kept`.
@@ -210,7 +216,7 @@ def _recurrent(step: Callable[[Box, Box, Box, Sequence[Tensor]], tuple[Box, Box]
 
 
 _RULES: Mapping[str, Callable[..., Any]] = {
-    "linear": _linear,
+    "linear": linear,
     "conv2d": _convolution(torch.conv2d),
     "conv3d": _convolution(torch.conv3d),
     "relu": _rising(functional.relu),

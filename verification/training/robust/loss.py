@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from verification.engine.errors import TrainingError
 from verification.engine.perturbation import Space, build_space
@@ -64,9 +63,3 @@ def closest_margins(logits: Tensor, labels: Tensor) -> Tensor:
     own = logits.gather(1, labels.unsqueeze(1)).squeeze(1)
     others = logits.scatter(1, labels.unsqueeze(1), float("-inf"))
     return own - others.amax(1)
-
-
-def lowered(logits: Tensor, labels: Tensor, falls: Tensor) -> Tensor:
-    """The logits (n, classes) with all but the label's raised by `falls` (n,): every margin is that much smaller."""
-    others = 1 - functional.one_hot(labels, logits.shape[1]).to(logits)
-    return logits + falls.unsqueeze(1) * others
