@@ -6,6 +6,7 @@ import pytest
 
 from verification.engine.errors import ClassifierError
 from verification.engine.network import read_labels
+from verification.engine.network.inspect import check_labels
 
 
 def test_one_label_a_line(tmp_path: Path) -> None:
@@ -43,6 +44,12 @@ def test_bad_label_files(tmp_path: Path, content: bytes, expected: str) -> None:
 def test_missing_label_file(tmp_path: Path) -> None:
     with pytest.raises(ClassifierError, match=r"there is no file labels\.txt"):
         read_labels(tmp_path / "labels.txt")
+
+
+@pytest.mark.parametrize("label", ["\ud800", "a\x00b", "a\nb", "x" * 201])
+def test_labels_that_are_no_names(label: str) -> None:
+    with pytest.raises(ClassifierError, match="label 2 is longer than 200 signs or holds signs that are no text"):
+        check_labels(["walks", label])
 
 
 def test_labels_as_a_list_of_the_command_line() -> None:

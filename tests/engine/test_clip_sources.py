@@ -166,7 +166,7 @@ ARCHIVES = {
     "nothing": ({"a.txt": b"text"}, "holds no pictures"),
     "no picture": ({"1.png": b"text", "2.png": b"text"}, r"1\.png in clip\.zip cannot be decoded"),
     "empty picture": ({"1.png": b"", "2.png": b""}, r"1\.png in clip\.zip cannot be decoded"),
-    "absurd picture": ({"1.ppm": _bomb(), "2.ppm": _bomb()}, r"1\.ppm in clip\.zip cannot be decoded"),
+    "absurd picture": ({"1.png": _bomb(), "2.png": _bomb()}, r"1\.png in clip\.zip cannot be decoded"),
     "two sizes": ({"1.png": png(numbered(1)), "2.png": png(numbered(2, 8, 8))}, "differ in size: 1.png has 24x32"),
     "single": ({"1.png": png(numbered(1))}, "single frame"),
     "bomb": ({"1.png": b"\0" * (2**28 + 1), "2.png": b""}, "larger than 256 MB"),
@@ -179,6 +179,20 @@ def test_refused_archives(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(ClipError, match=message):
         probe_video(write_zip(tmp_path / "clip.zip", files))
+
+
+def test_pictures_in_an_unknown_scale_are_refused(tmp_path: Path) -> None:
+    grey = b"P5 9 9 4095\n" + b"\x07\xff" * 81
+
+    with pytest.raises(ClipError, match=r"1\.png in clip\.zip cannot be decoded"):
+        probe_video(write_zip(tmp_path / "clip.zip", {"1.png": grey, "2.png": grey}))
+
+
+def test_one_picture_is_no_grey_clip(tmp_path: Path) -> None:
+    np.save(tmp_path / "picture.npy", np.zeros((64, 48, 3), np.uint8))
+
+    with pytest.raises(ClipError, match="shape"):
+        probe_video(tmp_path / "picture.npy")
 
 
 def test_a_damaged_picture_in_an_archive_is_noticed(tmp_path: Path) -> None:

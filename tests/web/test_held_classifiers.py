@@ -3,16 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
+from onnx import numpy_helper
 
 from tests.engine.onnx_models import classifier_model
 from tests.factories import make_classifier_file, make_team, make_user, make_video
 from tests.web import tus
+from verification.engine.errors import UnavailableError
 from verification.models import Classifier, Team, Upload
-from verification.services import videos
+from verification.services import reading, uploads, videos
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +95,63 @@ def test_what_is_no_classifier_is_told(client: Client, team: Team, tmp_path: Pat
     assert answer.json()["detail"].startswith("poem.onnx")
     assert tus.give_up(client, upload).status_code == 204
     assert list(Path(settings.FLOWVERIFY_UPLOADS).glob("*.part")) == []
+
+
+@pytest.mark.parametrize("labels", ['["\\ud800", "b", "c"]', "[" * 50_000, '["a\\u0000", "b", "c"]'])
+def test_labels_that_would_break_every_list(client: Client, team: Team, model: Path, labels: str) -> None:
+    upload = held(client, model)
+    for path in ("proposal/", "save/"):
+        assert post(client, upload + path, labels=labels).status_code in {400, 422}
+    assert client.get("/api/v1/classifiers/").json()["count"] == 0
+
+
+def test_values_that_are_not_finite_are_told(client: Client, team: Team, tmp_path: Path) -> None:
+    model = classifier_model(shape=(1, 4, 3, 16, 16))
+    for constant in model.graph.initializer:
+        values = numpy_helper.to_array(constant)
+        constant.CopyFrom(numpy_helper.from_array(np.full_like(values, 1.2e38), constant.name))
+    (tmp_path / "huge.onnx").write_bytes(model.SerializeToString())
+    np.save(tmp_path / "white.npy", np.full((9, 16, 16, 3), 255, np.uint8))
+    video = videos.create_video(User.objects.get(), team, tmp_path / "white.npy", "white.npy")
+
+    answer = post(client, f"{held(client, tmp_path / 'huge.onnx')}proposal/", video=str(video.pk))
+
+    assert answer.status_code == 422
+    assert "not finite" in answer.json()["detail"]
+
+
+def test_what_is_being_saved_cannot_be_aborted(
+    client: Client, team: Team, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, create, aborted = held(client, model), uploads.create_classifier, []
+
+    def slow(*args: Any, **kwargs: Any) -> Classifier:
+        aborted.append(tus.give_up(client, upload).status_code)
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(uploads, "create_classifier", slow)
+    assert post(client, f"{upload}save/", labels="a\nb\nc").status_code == 201
+    assert aborted == [423]
+    assert Classifier.objects.count() == 1
+
+
+def test_what_the_server_cannot_do_now_costs_no_upload(
+    client: Client, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_classifier_file(tmp_path / "weights.safetensors")
+
+    def busy(*args: Any, **kwargs: Any) -> Any:
+        raise UnavailableError("the server is busy with other files; try again in a moment")
+
+    monkeypatch.setattr(reading, "run_apart", busy)
+    content = path.read_bytes()
+    location = tus.begin(client, len(content), filename=path.name, kind="classifier")["Location"]
+    answer = tus.send(client, location, 0, content)
+    assert answer.status_code == 503
+    assert "try again" in answer.json()["detail"]
+    monkeypatch.undo()
+    assert tus.send(client, location, 0, content).status_code == 204
+    assert Classifier.objects.count() == 1
 
 
 def test_saving_twice_is_a_conflict(client: Client, team: Team, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 The tasks here stand for what a hostile file could make a decoder do.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -53,6 +54,25 @@ def fills_the_disk(path: str) -> None:
             file.write(b"?" * 2**16)
 
 
+def answers_half_and_sleeps() -> None:
+    """As a process would that a file has taken over: it finds the pipe for its answer, and begins a long one."""
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"\0\0\0\x08")
+    time.sleep(60)
+
+
+def leaves_a_child_behind() -> None:
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+    time.sleep(60)
+
+
+def gives_no_number() -> float:
+    return float("nan")
+
+
 def prints() -> str:
     os.write(2, b"a decoder complains")
     print("and prints")
@@ -99,6 +119,41 @@ def test_a_crash_is_told() -> None:
 def test_an_error_of_a_library_is_told_in_a_line(task: object) -> None:
     with pytest.raises(EngineError, match=r"cannot be read \((KeyError|TypeError)"):
         run_apart(task, limits=LIMITS)  # type: ignore[arg-type]
+
+
+def test_half_an_answer_holds_nobody_up() -> None:
+    started = time.monotonic()
+
+    with pytest.raises(EngineError, match="more than 2 seconds"):
+        run_apart(answers_half_and_sleeps, limits=Limits(seconds=2, memory=2**29))
+
+    assert time.monotonic() - started < 15
+
+
+def test_nothing_of_it_stays_behind() -> None:
+    before = _sleepers()
+    with pytest.raises(EngineError, match="more than 1 seconds"):
+        run_apart(leaves_a_child_behind, limits=Limits(seconds=1, memory=2**29))
+    deadline = time.monotonic() + 10
+    while _sleepers() > before and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+    assert _sleepers() <= before
+
+
+def _sleepers() -> int:
+    """Processes of the server of processes, besides itself."""
+    found = 0
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            state = (entry.parent / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            found += b"forkserver" in entry.read_bytes() and state != "Z"
+    return found
+
+
+def test_what_is_no_number_is_no_answer() -> None:
+    with pytest.raises(EngineError, match="cannot be read"):
+        run_apart(gives_no_number, limits=LIMITS)
 
 
 def test_files_are_limited(tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def test_the_small_copy_can_be_read_from_the_middle(client: Client, video: Video
     assert len(body(answer)) == 10
 
 
+def test_a_range_of_absurd_numbers_is_ignored(client: Client, video: Video) -> None:
+    answer = client.get(address(video, "preview/"), headers={"Range": f"bytes={'9' * 5000}-"})
+    assert answer.status_code == 200
+    body(answer)
+
+
 def test_a_video_from_before_has_no_pictures(client: Client, team: Team) -> None:
     old = make_video(team)
     assert client.get(address(old)).json()["strip"] is None
@@ -94,6 +100,9 @@ def test_the_sample_says_which_frames_make_a_clip(client: Client, video: Video) 
         ("frames=4&first=29", "has 2 frames to choose from"),
         ("frames=4&last=31", "last frame must be at most 30"),
         ("frames=4&sampling=poem", "no sampling"),
+        ("frames=4&sampling=fps:1e-320", "0.001 to 1000"),
+        ("frames=4&sampling=fps:10." + "0" * 90, "longer than 20"),
+        ("frames=4&first=0", "first frame must lie between"),
         ("", "required"),
     ],
 )

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from verification.engine.errors import EngineError
-from verification.services.errors import Conflict, NotAllowed, ServiceError
+from verification.services.errors import Conflict, NotAllowed, ServiceError, Unavailable
 
 
 class NotNow(exceptions.APIException):
@@ -15,6 +15,13 @@ class NotNow(exceptions.APIException):
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
+
+
+class Later(exceptions.APIException):
+    """The server has too much to do."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -27,6 +34,8 @@ def _translate(error: Exception) -> Exception:
         return exceptions.PermissionDenied(str(error))
     if isinstance(error, Conflict):
         return NotNow(str(error))
+    if isinstance(error, Unavailable):
+        return Later(str(error))
     if isinstance(error, ServiceError):
         field = error.field
         return exceptions.ValidationError({field: [str(error)]} if field else {"detail": str(error)})

@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, parse_etags
 
 CHUNK_BYTES = 256 * 1024
-_RANGE = re.compile(r"^bytes=\s*(\d*)-(\d*)\s*$", re.ASCII | re.IGNORECASE)
+_RANGE = re.compile(r"^bytes=\s*(\d{0,18})-(\d{0,18})\s*$", re.ASCII | re.IGNORECASE)
 
 
 class ReadableFile(Protocol):

@@ -29,6 +29,10 @@ class TrainingError(EngineError):
     """Nothing can be learnt from these videos with this recipe: the data, the recipe or the output is not usable."""
 
 
+class UnavailableError(EngineError):
+    """It cannot be done at this moment, through no fault of what was given; later it may."""
+
+
 class Stopped(BaseException):
     """A signal, not an error: raised inside a long computation when the observer asks to stop; never leaves `verify`."""
 

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -20,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from verification.engine import errors
-from verification.engine.errors import EngineError, first_line
+from verification.engine.errors import EngineError, UnavailableError, first_line
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 # For the whole program, as there is one server of it; nothing else here uses one.
 _CONTEXT.set_forkserver_preload(["verification.sandbox.tasks"])
 
 _LONGEST_ANSWER = 64 * 2**20  # bytes
+_MOST_OPEN = 4096  # descriptors that a process may have inherited
 _GRACE = 5.0  # seconds for a killed process to go
 #: What libraries say when memory ends, whatever the class of their error.
 _NO_MEMORY = (
@@ -56,45 +58,61 @@ def warm_up() -> None:
 def run_apart(task: Callable[..., Any], *arguments: object, limits: Limits, **options: object) -> Any:
     """What `task(*arguments, **options)` returns, as JSON has it. `task`: a function of a module, with picklable arguments.
 
-    Raises the EngineError that it raises, and EngineError when it needs more than `limits` allow or its process dies.
+    Raises the EngineError that it raises, EngineError when it needs more than `limits` allow or its process dies, and
+    UnavailableError where no process can be had.
     """
     ours, theirs = _CONTEXT.Pipe(duplex=False)
     with ours:
-        process = _CONTEXT.Process(
-            target=_answer, args=(theirs, limits, task, arguments, options), name=task.__name__, daemon=False
-        )
+        process = _CONTEXT.Process(target=_answer, args=(theirs, limits, task, arguments, options), name=task.__name__)
         try:
             process.start()
         except (OSError, EOFError) as error:
-            raise EngineError("the program that reads files does not start; try again in a moment") from error
+            raise UnavailableError("the program that reads files does not start; try again in a moment") from error
         finally:
             theirs.close()
+        # Not a deadline of reading: a process that sends half an answer and sleeps would hold it up.
+        late = threading.Event()
+        clock = threading.Timer(limits.seconds, _expire, (late, process))
+        clock.daemon = True
+        clock.start()
         try:
-            return _read(ours, process, limits)
+            return _read(ours, process, limits, late)
         finally:
+            clock.cancel()
             _end(process)
+            process.join(_GRACE)
 
 
-def _read(connection: Connection, process: BaseProcess, limits: Limits) -> Any:
-    if not connection.poll(limits.seconds):
-        raise EngineError(f"reading the file takes more than {limits.seconds:g} seconds; send a smaller or simpler one")
+def _read(connection: Connection, process: BaseProcess, limits: Limits, late: threading.Event) -> Any:
     try:
         answer = json.loads(connection.recv_bytes(_LONGEST_ANSWER))
-    except (EOFError, OSError, ValueError) as error:
+    except (EOFError, OSError, ValueError, RecursionError) as error:
+        if late.is_set():
+            raise EngineError(
+                f"reading the file takes more than {limits.seconds:g} seconds; send a smaller or simpler one"
+            ) from error
         process.join(_GRACE)
         raise EngineError(_obituary(process.exitcode, limits)) from error
-    if "error" not in answer:
+    if not isinstance(answer, dict) or not ({"value"} == set(answer) or {"error", "message"} == set(answer)):
+        raise EngineError(_obituary(None, limits))
+    if "value" in answer:
         return answer["value"]
     if answer["error"] == MemoryError.__name__:
         raise EngineError(_too_little_memory(limits))
-    raise _ERRORS.get(answer["error"], EngineError)(answer["message"])
+    raise _ERRORS.get(str(answer["error"]), EngineError)(str(answer["message"]))
+
+
+def _expire(late: threading.Event, process: BaseProcess) -> None:
+    late.set()
+    _end(process)
 
 
 def _end(process: BaseProcess) -> None:
-    """Nothing of it stays behind."""
-    if process.is_alive():
+    """Nothing of it stays behind, nor of what it has started."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    with contextlib.suppress(OSError, ValueError):
         process.kill()
-    process.join(_GRACE)
 
 
 def _obituary(code: int | None, limits: Limits) -> str:
@@ -124,10 +142,10 @@ def _answer(
     options: dict[str, object],
 ) -> None:
     """In the other process: work within the limits, and say what came of it."""
-    _silence()
+    _seclude(connection)
     _restrict(limits)
     try:
-        answer = json.dumps({"value": task(*arguments, **options)})
+        answer = json.dumps({"value": task(*arguments, **options)}, allow_nan=False)
     except EngineError as error:
         answer = _refusal(type(error), str(error))
     except MemoryError:
@@ -147,12 +165,14 @@ def _refusal(kind: type[Exception], message: str = "") -> str:
     return json.dumps({"error": kind.__name__, "message": message})
 
 
-def _silence() -> None:
-    """What decoders print about damaged files is nobody's log."""
+def _seclude(connection: Connection) -> None:
+    """A group of its own, so that all of it can be ended, and nothing open but its answer; decoders' prints are nobody's log."""
+    os.setsid()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    os.close(nowhere)
+    os.closerange(3, connection.fileno())
+    os.closerange(connection.fileno() + 1, _MOST_OPEN)
 
 
 def _restrict(limits: Limits) -> None:

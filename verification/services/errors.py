@@ -22,5 +22,9 @@ class Conflict(ServiceError):
     """It cannot be done now: somebody else was faster, or holds it."""
 
 
+class Unavailable(ServiceError):
+    """The server cannot do it at this moment, through no fault of the person; later it may."""
+
+
 class LeaseLost(ServiceError):
     """The worker that writes does not hold the verification any more; it must stop without writing."""

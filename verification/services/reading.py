@@ -1,23 +1,38 @@
 """What is read of files that people send: in a process of its own, within the limits of the settings."""
 
+import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.conf import settings
 
-from verification.engine.errors import EngineError
+from verification.engine.errors import EngineError, UnavailableError
 from verification.sandbox import Limits, run_apart, tasks
 
+#: So many files are read at a time by one server; whoever comes later waits for so many seconds.
+_AT_A_TIME, _PATIENCE = 2, 60.0
+#: Pictures for people, drawn while they wait: whatever takes longer is not worth it.
+_DRAWING_SECONDS = 60.0
+_turns = BoundedSemaphore(_AT_A_TIME)
 
-def _limits() -> Limits:
-    return Limits(settings.FLOWVERIFY_READING_SECONDS, int(settings.FLOWVERIFY_READING_MEMORY_GB * 2**30))
+
+def _apart(task: Callable[..., Any], *arguments: object, seconds: float = math.inf) -> Any:
+    if not _turns.acquire(timeout=_PATIENCE):
+        raise UnavailableError("the server is busy with other files; try again in a moment")
+    try:
+        memory = int(settings.FLOWVERIFY_READING_MEMORY_GB * 2**30)
+        limits = Limits(min(seconds, settings.FLOWVERIFY_READING_SECONDS), memory)
+        return run_apart(task, *arguments, limits=limits)
+    finally:
+        _turns.release()
 
 
 def read_video(path: Path, strip: Path, preview: Path) -> dict[str, Any]:
     """See `tasks.inspect_video`. Raises EngineError."""
-    found: dict[str, Any] = run_apart(tasks.inspect_video, str(path), str(strip), str(preview), limits=_limits())
+    found: dict[str, Any] = _apart(tasks.inspect_video, str(path), str(strip), str(preview))
     return found
 
 
@@ -31,13 +46,13 @@ def read_classifier(
     """See `tasks.inspect_classifier`. Raises EngineError."""
     clip = None if video is None else str(video)
     told = (str(path), name, dict(options), clip, invent_labels)
-    found: dict[str, Any] = run_apart(tasks.inspect_classifier, *told, limits=_limits())
+    found: dict[str, Any] = _apart(tasks.inspect_classifier, *told)
     return found
 
 
 def draw_flow(path: Path, first: int, second: int, side: int) -> dict[str, Any]:
     """See `tasks.draw_flow`. Raises EngineError."""
-    found: dict[str, Any] = run_apart(tasks.draw_flow, str(path), first, second, side, limits=_limits())
+    found: dict[str, Any] = _apart(tasks.draw_flow, str(path), first, second, side, seconds=_DRAWING_SECONDS)
     return found
 
 
@@ -45,7 +60,7 @@ def draw_sample(path: Path, numbers: Sequence[int], width: int) -> bytes:
     """A JPEG of these frames of a video (from 0) side by side, each `width` pixels wide. Raises EngineError."""
     with tempfile.TemporaryDirectory(prefix="flowverify-") as scratch:
         picture = Path(scratch) / "sample.jpg"
-        run_apart(tasks.draw_sample, str(path), list(numbers), width, str(picture), limits=_limits())
+        _apart(tasks.draw_sample, str(path), list(numbers), width, str(picture), seconds=_DRAWING_SECONDS)
         if not picture.is_file():
             raise EngineError("the frames could not be drawn; try again")
         return picture.read_bytes()

@@ -5,7 +5,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -18,7 +18,7 @@ from verification.engine.errors import EngineError
 from verification.models import Classifier, Team, Upload, Video
 from verification.services import reading
 from verification.services.classifiers import ClassifierOptions, create_classifier
-from verification.services.errors import Conflict, Invalid, ServiceError
+from verification.services.errors import Conflict, Invalid, ServiceError, Unavailable
 from verification.services.incoming import readable_name, refusal
 from verification.services.teams import require_member
 from verification.services.videos import create_video
@@ -92,7 +92,6 @@ def append(upload: Upload, offset: int, stream: Readable) -> Video | Classifier 
     WrongOffset, Busy, TooLarge, or `Refused`.
     """
     with _locked(upload) as file:
-        upload.refresh_from_db()
         if offset != upload.offset:
             raise WrongOffset(f"The upload stands at byte {upload.offset}, not {offset}.")
         file.seek(offset)
@@ -115,17 +114,18 @@ def propose(upload: Upload, options: ClassifierOptions, video: Video | None = No
     See `tasks.inspect_classifier`; `video`: for which its classes are told. Nothing is saved. Raises Refused, Conflict.
     """
     _require_held(upload)
+    upload.save(update_fields=["updated_at"])  # somebody works on it: it is not abandoned
     clip = None if video is None else Path(video.file.path)
     try:
         return reading.read_classifier(upload.path, upload.filename, options, clip, invent_labels=True)
     except EngineError as error:
-        raise Refused(refusal(error, upload.path, upload.filename).message) from error
+        refused = refusal(error, upload.path, upload.filename)
+        raise refused if isinstance(refused, Unavailable) else Refused(refused.message) from error
 
 
 def save(upload: Upload, options: ClassifierOptions) -> Classifier:
     """Keep the classifier that is held. A refusal leaves the upload for another try. Raises Invalid, Conflict, NotAllowed."""
     with _locked(upload):
-        upload.refresh_from_db()
         _require_held(upload)
         classifier = create_classifier(upload.user, upload.team, upload.path, upload.filename, **options)
         _finish(upload, classifier)
@@ -138,7 +138,15 @@ def _require_held(upload: Upload) -> None:
 
 
 def abort(upload: Upload) -> None:
-    """Forget the upload and what has come of it."""
+    """Forget the upload and its bytes. Raises Busy while they are being written or saved."""
+    if upload.path.exists():
+        with _locked(upload):
+            _forget(upload)
+    else:
+        _forget(upload)
+
+
+def _forget(upload: Upload) -> None:
     upload.path.unlink(missing_ok=True)
     upload.delete()
 
@@ -146,7 +154,8 @@ def abort(upload: Upload) -> None:
 def remove_abandoned() -> None:
     """Forget all uploads that have not moved for `ABANDONED`."""
     for upload in Upload.objects.filter(updated_at__lt=timezone.now() - ABANDONED):
-        abort(upload)
+        with suppress(Conflict):  # it moves after all, or is gone already
+            abort(upload)
 
 
 def classifier_options(metadata: dict[str, str]) -> ClassifierOptions:
@@ -209,8 +218,10 @@ def _complete(upload: Upload) -> Video | Classifier | None:
         return None
     try:
         result = _create(upload)
+    except Unavailable:
+        raise  # the last piece is not recorded: it is sent again
     except ServiceError as error:
-        abort(upload)
+        _forget(upload)
         raise Refused(error.message, error.field) from error
     _finish(upload, result)
     return result
@@ -236,7 +247,7 @@ def _labels(text: str) -> list[str]:
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
         labels = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid("The labels are not valid JSON; send a list of names, or one name a line.", "labels") from error
     if not all(isinstance(label, str) for label in labels):
         raise Invalid("Each label must be a name in quotes.", "labels")
@@ -262,4 +273,8 @@ def _locked(upload: Upload) -> Iterator[BinaryIO]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Busy("Another request is writing to this upload; wait until it has ended.") from error
+        try:
+            upload.refresh_from_db()
+        except Upload.DoesNotExist as error:
+            raise Conflict("This upload was aborted.") from error
         yield file

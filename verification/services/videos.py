@@ -14,7 +14,7 @@ from verification.engine.errors import EngineError
 from verification.models import Team, Video
 from verification.services import reading
 from verification.services.errors import Conflict, Invalid
-from verification.services.incoming import readable_name, refusal, refuse_double, sentence
+from verification.services.incoming import plain, readable_name, refusal, refuse_double, sentence
 from verification.services.storing import saving_files
 from verification.services.teams import require_member
 
@@ -45,7 +45,7 @@ def create_video(user: User, team: Team, path: Path, filename: str, class_name: 
         video = Video(
             team=team,
             name=name,
-            class_name=(named(name).class_name if class_name is None else class_name)[:200],
+            class_name=plain(named(name).class_name if class_name is None else class_name)[:200],
             sha256=found["sha256"],
             bytes=path.stat().st_size,
             frames=found["frames"],
@@ -72,7 +72,7 @@ def create_video(user: User, team: Team, path: Path, filename: str, class_name: 
 def sample(video: Video, frames: int, sampling: str, first: int | None = None, last: int | None = None) -> list[int]:
     """Which frames of the video, from 1, make a clip: see `sampled_frames`. Raises Invalid."""
     try:
-        numbers = sampled_frames(video.info, frames, sampling, Part(first or 1, last))
+        numbers = sampled_frames(video.info, frames, sampling, Part(1 if first is None else first, last))
     except EngineError as error:
         raise Invalid(sentence(error)) from error
     return [number + 1 for number in numbers]

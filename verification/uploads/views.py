@@ -20,12 +20,13 @@ from rest_framework.views import APIView
 
 from verification.models import Team, Upload
 from verification.services import uploads
-from verification.services.errors import Invalid, NotAllowed, ServiceError
+from verification.services.errors import Invalid, NotAllowed, ServiceError, Unavailable
 from verification.uploads import protocol
 
 #: First match counts.
 _STATUS: tuple[tuple[type[ServiceError], int], ...] = (
     (NotAllowed, status.HTTP_403_FORBIDDEN),
+    (Unavailable, status.HTTP_503_SERVICE_UNAVAILABLE),
     (uploads.Refused, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (uploads.TooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE),
     (uploads.Busy, status.HTTP_423_LOCKED),

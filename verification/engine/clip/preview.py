@@ -15,6 +15,7 @@ from verification.engine.clip.sources import VideoInfo, eight_bits, open_source
 
 STRIP_FRAMES = 8
 STRIP_WIDTH = 160  # pixels, of each of its frames
+_HIGHEST = 4 * STRIP_WIDTH  # pixels; what is narrower than that is shown squeezed
 PREVIEW_SIDE = 320  # pixels, the longer one
 PREVIEW_FRAMES = 300
 _PREVIEW_RATE = 10.0  # frames a second where the video knows none
@@ -80,7 +81,7 @@ def _fitted(width: int, height: int, side: int) -> tuple[int, int]:
 
 
 def _tile(frame: _Frame, width: int) -> _Frame:
-    height = max(1, round(frame.shape[0] * width / frame.shape[1]))
+    height = min(max(1, round(frame.shape[0] * width / frame.shape[1])), _HIGHEST)
     return np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 

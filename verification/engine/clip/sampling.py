@@ -57,6 +57,9 @@ class Floor(Sampling):
         return [i * (total // wanted) for i in range(wanted)]
 
 
+_SLOWEST, _FASTEST = 0.001, 1000.0
+
+
 class FramesPerSecond(Sampling):
     """`fps:X`: every n-th frame from the first on, so that X frames make a second of the video."""
 
@@ -67,9 +70,10 @@ class FramesPerSecond(Sampling):
             self.rate = float(argument)
         except ValueError:
             self.rate = math.nan
-        if not (math.isfinite(self.rate) and self.rate > 0):
+        if not (_SLOWEST <= self.rate <= _FASTEST):
             raise ClipError(
-                f"write the sampling as fps:X with X frames a second above zero, for example fps:10, not fps:{argument}"
+                f"write the sampling as fps:X with X frames a second, {_SLOWEST:g} to {_FASTEST:g}, for example fps:10, "
+                f"not fps:{argument[:40]}"
             )
 
     def _indices(self, total: int, wanted: int, fps: float) -> list[int]:
@@ -79,11 +83,15 @@ class FramesPerSecond(Sampling):
         return [i * step for i in range(wanted)]
 
 
+_LONGEST = 20
+
 SAMPLINGS: dict[str, type[Sampling]] = {rule.name: rule for rule in (Uniform, Floor, FramesPerSecond)}
 
 
 def build_sampling(text: str) -> Sampling:
     """The rule written as `uniform`, `floor` or `fps:X`. Raises ClipError for anything else."""
+    if len(text) > _LONGEST:
+        raise ClipError(f"the sampling is longer than {_LONGEST} signs; choose uniform, floor or fps:X")
     name, _, argument = text.partition(":")
     if name not in SAMPLINGS:
         raise ClipError(f"there is no sampling {text!r}; choose uniform, floor or fps:X")

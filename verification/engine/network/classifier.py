@@ -101,12 +101,17 @@ def load_classifier(
 
 
 def check_clip(classifier: Classifier, path: str | Path, frames: Tensor) -> None:
-    """Compare an ONNX classifier, read from `path`, with onnxruntime on a real clip (l, 3, h, w) as well, once there is one.
+    """Check a classifier, read from `path`, on a real clip (l, 3, h, w) as well, once there is one.
 
-    Raises ClassifierError with the difference. Of weights of a named architecture there is nothing to compare.
+    An ONNX model is compared with onnxruntime. Raises ClassifierError with the difference, and for logits that are not finite.
     """
+    module, clip = classifier.module, frames.unsqueeze(0)
+    with torch.no_grad():
+        if not bool(torch.isfinite(module(clip)).all()):
+            raise ClassifierError(
+                f"{classifier.name} gives values that are not finite numbers for this clip; its weights are too large"
+            )
     if classifier.architecture == ONNX:
-        module, clip = classifier.module, frames.unsqueeze(0)
         network, taken = (module.network, module.prepare(clip)) if isinstance(module, Prepared) else (module, clip)
         check_reference(Path(path).read_bytes(), network, [taken])
 
@@ -262,7 +267,8 @@ def _invented(file: ClassifierFile, count: int) -> list[str] | None:
 def _outputs(network: nn.Module, wanted: InputSpecification) -> int:
     """How many numbers an ONNX model gives for a clip."""
     with torch.no_grad():
-        return int(network.eval()(torch.zeros(wanted.network_shape)).shape[-1])
+        values = network.eval()(torch.zeros(wanted.network_shape))
+    return int(values.shape[-1]) if values.dim() else 1
 
 
 def _triple(file: ClassifierFile, key: str) -> tuple[float, ...] | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from verification.engine.errors import ClassifierError
 from verification.engine.network.exported_program import ProgramNetwork, load_program
 from verification.engine.network.onnx_import.model import OnnxModel, is_onnx, parse_model
 
+_LONGEST_LABEL = 200
+#: Unicode's categories of control characters and of halves of a character.
+_NO_TEXT = {"Cc", "Cs"}
 _ZIP = b"PK\x03\x04"
 _PICKLES = (_ZIP, b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -158,6 +162,10 @@ def check_labels(labels: object) -> tuple[str, ...]:
     for number, label in enumerate(labels, start=1):
         if not label.strip():
             raise ClassifierError(f"label {number} is empty; write one label a line")
+        if len(label) > _LONGEST_LABEL or any(unicodedata.category(sign) in _NO_TEXT for sign in label):
+            raise ClassifierError(
+                f"label {number} is longer than {_LONGEST_LABEL} signs or holds signs that are no text; write a plain name"
+            )
         if label in labels[: number - 1]:
             raise ClassifierError(f"the label {label!r} occurs twice; every output needs a label of its own")
     return tuple(labels)

@@ -52,7 +52,7 @@ class ArrayFile(Source):
             raise ClipError(f"{name} is not a whole array of numbers ({first_line(error)[:120]}); {_HELP}") from error
         if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
             raise ClipError(f"{name} holds values of type {array.dtype}; {_HELP}")
-        if array.ndim == 3:
+        if array.ndim == 3 and array.shape[2] != 3:
             array = np.broadcast_to(array[..., None], (*array.shape, 3))
         elif array.ndim == 4 and array.shape[3] != 3 and array.shape[1] == 3:
             array = array.transpose(0, 2, 3, 1)

@@ -1,6 +1,7 @@
 """Image sequences: a folder of pictures, or a zip archive of them, in the natural order of their names."""
 
 import hashlib
+import lzma
 import os
 import re
 import stat
@@ -20,7 +21,9 @@ import numpy as np
 from verification.engine.clip.sources.base import Picture, Source, VideoInfo, check_count, check_side, file_sha256
 from verification.engine.errors import ClipError
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+#: How their contents begin. OpenCV reads others too, but not all in the right scale: of PNM it ignores what stands for white.
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF", b"II*\0", b"MM\0*")
 #: Of one picture's file; none that a classifier takes needs more.
 MAX_IMAGE_BYTES = 2**28
 
@@ -60,9 +63,10 @@ class ImageSequence(Source):
         check_count(self.path.name, len(names))
 
     def _decoded(self, name: str, read: Reader) -> Picture:
-        content = np.frombuffer(read(name), dtype=np.uint8)
+        content = read(name)
         try:
-            picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+            known = content.startswith(_BEGINNINGS)
+            picture = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR) if known else None
         except cv2.error:
             picture = None
         if picture is None:
@@ -104,7 +108,15 @@ class ImageArchive(ImageSequence):
             with zipfile.ZipFile(self.path) as archive:
                 entries = {entry.filename: entry for entry in archive.infolist() if _is_plain(entry)}
                 yield _in_order(entries), lambda name: self._read(archive, entries[name])
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, UnicodeDecodeError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            lzma.LZMAError,
+            EOFError,
+            NotImplementedError,
+            OSError,
+            ValueError,
+        ) as error:
             raise ClipError(f"{self.path.name} is a damaged zip archive; pack the pictures again") from error
 
     def _read(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -34,6 +34,8 @@ def check_reference(content: bytes, module: nn.Module, inputs: Sequence[Tensor])
                     f"onnxruntime gets values of shape {list(wanted.shape)} from the model, this program "
                     f"{list(got.shape)}; please report it"
                 )
+            if not bool(torch.isfinite(wanted).all() & torch.isfinite(got).all()):
+                raise ClassifierError("the model gives values that are not finite numbers; its weights are too large")
             worst = max(worst, float((wanted - got).abs().max()) / max(1.0, float(wanted.abs().max())))
     except ClassifierError:
         raise
