@@ -62,7 +62,8 @@ class ConvLstmNetwork(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         count, length = clips.shape[:2]
-        pictures = self.relu(self.frame(clips.flatten(0, 1))).unflatten(0, (count, length))
+        pictures = self.relu(self.frame(clips.flatten(0, 1)))
+        pictures = pictures.view(count, length, *pictures.shape[1:])
         state = memory = clips.new_zeros(count, self.hidden, *self.grid)
         for step in range(length):
             state, memory = self.cell(pictures[:, step], state, memory)
