@@ -183,9 +183,8 @@ def _restrict(limits: Limits) -> None:
     _limit(resource.RLIMIT_CPU, int(limits.seconds * processors) + 10)
     _limit(resource.RLIMIT_AS, _address_space() + limits.memory)
     os.nice(5)
-    with contextlib.suppress(
-        OSError
-    ):  # where the system knows it: if memory runs out all the same, this process goes first
+    # Where the system knows it: if memory runs out all the same, this process goes first.
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 

@@ -32,9 +32,9 @@ def inspect_video(path: str, strip: str, preview: str) -> dict[str, Any]:
     return asdict(info) | {"previewed": previewed}
 
 
-def draw_sample(path: str, numbers: Sequence[int], width: int, picture: str) -> None:
-    """Write a JPEG of the frames with these numbers (from 0), each `width` pixels wide, to `picture`."""
-    Path(picture).write_bytes(draw_frames(path, numbers, width))
+def draw_sample(path: str, numbers: Sequence[int], width: int) -> str:
+    """A JPEG in base64 of the frames with these numbers (from 0), each `width` pixels wide."""
+    return b64encode(draw_frames(path, numbers, width)).decode()
 
 
 def draw_flow(path: str, first: int, second: int, side: int) -> dict[str, Any]:

@@ -4,16 +4,13 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from django.contrib.auth.models import User
-from django.core.files import File
-from django.db import IntegrityError, transaction
 
 from verification.engine import network
 from verification.engine.errors import EngineError
 from verification.models import Classifier, Team
 from verification.services import reading
-from verification.services.errors import Conflict
 from verification.services.incoming import readable_name, refusal, refuse_double
-from verification.services.storing import saving_files
+from verification.services.storing import keep
 from verification.services.teams import require_member
 
 
@@ -66,14 +63,7 @@ def create_classifier(
         created_by=user,
     )
     refuse_double(Classifier, team, classifier.sha256)
-    with saving_files() as files:
-        with path.open("rb") as content:
-            files.save(classifier.file, name, File(content))
-        try:
-            with transaction.atomic():
-                classifier.save(force_insert=True)
-        except IntegrityError as error:  # the same file, uploaded twice at the same time
-            raise Conflict("Your team already has this file.", "file") from error
+    keep(classifier, [(classifier.file, path, name)])
     return classifier
 
 

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.files import File
-from django.db import IntegrityError, transaction
 
 from verification.engine.clip import Part, file_sha256, sampled_frames
 from verification.engine.clip.naming import named
 from verification.engine.errors import EngineError
 from verification.models import Team, Video
 from verification.services import reading
-from verification.services.errors import Conflict, Invalid
+from verification.services.errors import Invalid
 from verification.services.incoming import plain, readable_name, refusal, refuse_double, sentence
-from verification.services.storing import saving_files
+from verification.services.storing import keep
 from verification.services.teams import require_member
 
 #: More frames are not drawn side by side.
@@ -57,15 +55,7 @@ def create_video(user: User, team: Team, path: Path, filename: str, class_name: 
         contents = [(video.file, path, name), (video.strip, strip, strip.name)]
         if found["previewed"]:
             contents.append((video.preview, preview, preview.name))
-        with saving_files() as files:
-            for field, source, title in contents:
-                with source.open("rb") as content:
-                    files.save(field, title, File(content))
-            try:
-                with transaction.atomic():
-                    video.save(force_insert=True)
-            except IntegrityError as error:  # the same file, uploaded twice at the same time
-                raise Conflict("Your team already has this file.", "file") from error
+        keep(video, contents)
     return video
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from verification.engine.clip import file_sha256
 from verification.engine.clip.decode import probe_video, resized_frames
 from verification.engine.clip.sampling import build_sampling
 from verification.engine.network import InputSpecification
@@ -31,10 +32,8 @@ class SampledFrames:
 
     def key(self, path: Path) -> str:
         """The name of what is kept of a video: a hash of its bytes and of the sampling."""
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
         wanted = (self.input.frames, self.input.height, self.input.width, self.input.sampling)
-        return hashlib.sha256(repr((_VERSION, content, wanted, SHIFTS)).encode()).hexdigest()[:32]
+        return hashlib.sha256(repr((_VERSION, file_sha256(path), wanted, SHIFTS)).encode()).hexdigest()[:32]
 
     def read(self, path: Path) -> Frames:
         """(shifts, l, h, w, 3): the clips of a video, mapped into memory, decoded if they are not there yet.

@@ -52,7 +52,7 @@ def read_clip(
     (l, 3, h, w) float32 RGB in [0, 1]. Raises ClipError as `probe_video`, and when the video is too short.
     """
     _check_wanted(frames, size)
-    build_sampling(sampling)
+    build_sampling(sampling)  # a mistake is better told before the video is decoded
     path = Path(path)
     source = open_source(path)
     info = source.info()
