@@ -18,6 +18,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
+def user() -> User:
+    # A name that no hash, token or picture in base64 can hold by chance, as "ada" can.
+    return make_user("secret.owner")
+
+
+@pytest.fixture
 def team(user: User) -> Team:
     return make_team(user, name="Secret team")
 
