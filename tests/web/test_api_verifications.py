@@ -113,6 +113,12 @@ def test_only_json_is_read(client: APIClient, team: Team) -> None:
     assert client.post("/api/v1/verifications/", sources, format="multipart").status_code == 415
 
 
+def test_json_nested_beyond_all_bounds_is_the_senders_mistake(client: APIClient, team: Team) -> None:
+    answer = client.post("/api/v1/verifications/", "[" * 100_000, content_type="application/json")
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.json()["detail"]
+
+
 def test_read_says_what_each_number_is_worth(client: APIClient, team: Team) -> None:
     verification = make_ended(team)
     found = client.get(f"/api/v1/verifications/{verification.pk}/").json()

@@ -1,6 +1,7 @@
 """`manage.py import_videos`: a folder becomes a library, once, whatever happens on the way."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,13 @@ def test_folders_without_videos(user: User, team: Team, tmp_path: Path) -> None:
         run(tmp_path / "empty")
     with pytest.raises(CommandError, match="no folder"):
         run(tmp_path / "missing")
+
+
+def test_a_name_that_is_no_text_is_refused_with_the_reason(
+    user: User, team: Team, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "two.avi").rename(folder / os.fsdecode(b"tw\xf6.avi"))
+    with pytest.raises(CommandError, match="1 of 4 files were refused"):
+        run(folder)
+    assert "name of tw?.avi is not valid UTF-8" in capsys.readouterr().err
+    assert Video.objects.count() == 3

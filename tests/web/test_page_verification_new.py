@@ -53,6 +53,7 @@ def test_every_answer_counts(client, answers):
     chosen = {
         "name": "Mine",
         "frames": "4",
+        "sampling": "floor",
         "norm": "linf",
         "space": "translation",
         "flows": "1, 2-3",
@@ -63,6 +64,7 @@ def test_every_answer_counts(client, answers):
     client.post(ADDRESS, answers | chosen)
     started = Verification.objects.get()
     assert (started.name, started.norm, started.space) == ("Mine", "linf", "translation")
+    assert (started.frames, started.sampling) == (4, "floor")
     assert (started.flows, started.radius, started.seconds, started.seed) == ([1, 2, 3], 0.5, 5.5, 7)
 
 
@@ -73,6 +75,7 @@ def test_every_answer_counts(client, answers):
         ("classifier", "", "Choose a classifier."),
         ("frames", "1", "at least 2 frames"),
         ("frames", "1000", "fewer than the 1000 asked for"),
+        ("sampling", "often", "choose uniform, floor or fps:X"),
         ("norm", "l7", "Select a valid choice"),
         ("space", "nowhere", "Select a valid choice"),
         ("flows", "one", "“one” is not a flow number"),

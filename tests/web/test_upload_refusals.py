@@ -197,6 +197,23 @@ def test_abandoned_uploads_are_removed_by_the_next(client: Client, team: Team) -
     assert len(files()) == 1
 
 
+def test_open_uploads_are_limited_and_forgotten_ones_make_room(
+    client: Client, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MOST_OPEN", 2)
+    for name in ("closed tab.avi", "sending.avi"):
+        assert tus.begin(client, 10, filename=name, kind="video").status_code == 201
+    refused = tus.begin(client, 10, filename="third.avi", kind="video")
+    assert refused.status_code == 429
+    assert "finish or cancel some" in refused.json()["detail"]
+    assert len(files()) == 2
+
+    Upload.objects.filter(filename="closed tab.avi").update(updated_at=timezone.now() - uploads.RESTED)
+    assert tus.begin(client, 10, filename="third.avi", kind="video").status_code == 201
+    assert {upload.filename for upload in Upload.objects.all()} == {"sending.avi", "third.avi"}
+    assert len(files()) == 2
+
+
 def test_two_writers_at_once(client: Client, team: Team) -> None:
     location = tus.begin(client, 10, filename="a.avi", kind="video")["Location"]
     upload = Upload.objects.get()

@@ -82,6 +82,12 @@ class VerificationForm(forms.Form):
         widget=forms.NumberInput(_INTEGER_WIDGET | {"placeholder": "As the classifier says"}),
         help_text="How many frames are sampled from the video.",
     )
+    sampling = forms.CharField(
+        max_length=40,
+        required=False,
+        widget=forms.TextInput({"placeholder": "As the classifier says"}),
+        help_text="How they are chosen: uniform, floor (whole steps from the first) or fps:10 (ten a second).",
+    )
     first = forms.IntegerField(
         required=False,
         min_value=1,

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from verification.engine.errors import EngineError
@@ -26,6 +27,10 @@ from verification.services.videos import create_video
 BLOCK = 1024 * 1024
 #: An upload that has not moved for so long is not going to.
 ABANDONED = timedelta(days=3)
+#: Uploads of one person that may be open at once. Beyond, those make room that have rested for long: tabs that were
+#: closed leave uploads that nobody finds again.
+MOST_OPEN = 50
+RESTED = timedelta(hours=1)
 #: Left free on the disk for the database and the worker.
 SPARE_BYTES = 256 * 1024**2
 
@@ -38,6 +43,10 @@ class Readable(Protocol):
 
 class TooLarge(ServiceError):
     """More bytes than may come."""
+
+
+class TooMany(ServiceError):
+    """The person has too many uploads that are neither finished nor cancelled."""
 
 
 class Refused(Invalid):
@@ -57,7 +66,7 @@ def begin(user: User, team: Team, kind: str, filename: str, length: int, metadat
 
     A classifier whose metadata hold `hold` is not made when it is complete: see `propose` and `save`.
 
-    Raises Invalid, TooLarge, NotAllowed.
+    Raises Invalid, TooLarge, TooMany, NotAllowed.
     """
     require_member(user, team)
     remove_abandoned()
@@ -75,6 +84,7 @@ def begin(user: User, team: Team, kind: str, filename: str, length: int, metadat
         raise TooLarge(f"The server's disk has no room for {name}.", "file")
     if kind == Upload.Kind.CLASSIFIER and not metadata.get(Upload.HOLD):
         classifier_options(metadata)  # a mistake is better told before the file is sent
+    _make_room(user)
     upload = Upload(team=team, user=user, kind=kind, filename=name, length=length, metadata=metadata)
     upload.path.touch(mode=0o600)
     try:
@@ -153,7 +163,21 @@ def _forget(upload: Upload) -> None:
 
 def remove_abandoned() -> None:
     """Forget all uploads that have not moved for `ABANDONED`."""
-    for upload in Upload.objects.filter(updated_at__lt=timezone.now() - ABANDONED):
+    _abort_all(Upload.objects.filter(updated_at__lt=timezone.now() - ABANDONED))
+
+
+def _make_room(user: User) -> None:
+    """For one more open upload of the person. Raises TooMany."""
+    unfinished = Upload.objects.filter(user=user, result_id__isnull=True).order_by("updated_at")
+    surplus = unfinished.count() - MOST_OPEN + 1
+    if surplus > 0:
+        _abort_all(unfinished.filter(updated_at__lt=timezone.now() - RESTED)[:surplus])
+        if unfinished.count() >= MOST_OPEN:
+            raise TooMany(f"{MOST_OPEN} of your uploads are open; finish or cancel some before you begin others.")
+
+
+def _abort_all(uploads: QuerySet[Upload]) -> None:
+    for upload in uploads:
         with suppress(Conflict):  # it moves after all, or is gone already
             abort(upload)
 

@@ -29,6 +29,7 @@ _STATUS: tuple[tuple[type[ServiceError], int], ...] = (
     (Unavailable, status.HTTP_503_SERVICE_UNAVAILABLE),
     (uploads.Refused, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (uploads.TooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE),
+    (uploads.TooMany, status.HTTP_429_TOO_MANY_REQUESTS),
     (uploads.Busy, status.HTTP_423_LOCKED),
     (uploads.WrongOffset, status.HTTP_409_CONFLICT),
     (ServiceError, status.HTTP_400_BAD_REQUEST),

@@ -20,6 +20,8 @@ export class Transfer {
   /** Bytes a second over the last moments. */
   speed = $state(0);
   message = $state("");
+  /** What has come is being kept, and cannot be given up now. */
+  saving = $state(false);
   readonly name: string;
   readonly bytes: number;
   private readonly upload: Upload;

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from verification.engine.clip import VIDEO_SUFFIXES
 from verification.engine.clip.naming import named
+from verification.management.owner import find_owner
 from verification.management.progress import ProgressLine
 from verification.models import Team
 from verification.services import videos
 from verification.services.errors import Conflict, ServiceError
+from verification.services.incoming import plain
 
 
 class Command(BaseCommand):
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         folder: Path = options["folder"]
         if not folder.is_dir():
             raise CommandError(f"there is no folder {folder}; check the path")
-        user = _user(options["user"])
+        user = find_owner(options["user"])
         team = _team(user, options["team"])
         files = list(_videos(folder))
         if not files:
@@ -56,8 +57,8 @@ class Command(BaseCommand):
                     known += 1
                 except (ServiceError, OSError) as error:
                     refused += 1
-                    line.write(f"{path.relative_to(folder)}: {error}")
-                line.advance(path.name)
+                    line.write(f"{plain(str(path.relative_to(folder)))}: {error}")
+                line.advance(plain(path.name))
         except KeyboardInterrupt:
             line.close()
             raise CommandError(
@@ -80,17 +81,6 @@ def _videos(folder: Path) -> Iterator[Path]:
 def _class_of(folder: Path, path: Path) -> str:
     within = path.relative_to(folder).parts[:-1]
     return named(path.name).class_name or (within[0] if within else "")
-
-
-def _user(name: str | None) -> User:
-    users = get_user_model().objects.filter(is_active=True)
-    if name is not None:
-        users = users.filter(username=name)
-    found = users.order_by("-is_superuser", "pk").first()
-    if found is None:
-        who = "there is no user" if name is None else f"there is no active user {name!r}"
-        raise CommandError(f"{who}; `manage.py create_user` makes one")
-    return found
 
 
 def _team(user: User, name: str | None) -> Team:

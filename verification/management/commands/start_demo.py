@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from verification import demo
+from verification.management.owner import find_owner
 from verification.models import Classifier, Team, Verification, Video
 
 DEMO = "Demo"
@@ -24,17 +24,10 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = self._owner()
+        user = find_owner()
         found = Verification.objects.for_user(user).filter(name=DEMO).order_by("created_at").first()
         verification = found or self._start(user)
         self.stdout.write(str(verification.pk))
-
-    def _owner(self) -> User:
-        users = get_user_model().objects.filter(is_active=True)
-        user = users.order_by("-is_superuser", "pk").first()
-        if user is None:
-            raise CommandError("there is no user who could own the demo; `manage.py create_user` makes one")
-        return user
 
     def _start(self, user: User) -> Verification:
         # The engine takes seconds to load; a second start of the server does not need it.

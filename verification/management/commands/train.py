@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from verification.engine import EngineError
 from verification.engine.errors import TrainingError
 from verification.engine.network import ARCHITECTURES, InputSpecification, save_classifier
+from verification.management.progress import ProgressLine
 from verification.management.robust_options import add_robust_arguments, read_robust
 from verification.services.command_line import read_size
 from verification.services.devices import usable_device
@@ -32,6 +34,7 @@ class Command(BaseCommand):
         "file that manage.py verify reads without options."
     )
     requires_system_checks: list[str] = []
+    _line: ProgressLine | None = None
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         # Without a usage text argparse's own complaints are one line as well.
@@ -64,19 +67,23 @@ class Command(BaseCommand):
             raise CommandError(" ".join(str(error).split()), returncode=_BAD_INPUT) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted; nothing was written", returncode=130) from None
+        finally:
+            if self._line is not None:
+                self._line.close()
         self._report(trained, output)
 
     def _reading(self, done: int, total: int) -> None:
-        self._line(f"read {done} of {total} videos", last=done == total)
+        self._advance(done, total, "videos read")
 
     def _epoch(self, epoch: Epoch) -> None:
-        text = f"pass {epoch.number} of at most {epoch.most}, loss {epoch.loss:.3f}, validation {epoch.validation:.1%}"
-        self._line(text, last=epoch.number == epoch.most)
+        self._advance(epoch.number, epoch.most, f"loss {epoch.loss:.3f}, validation {epoch.validation:.1%}")
 
-    def _line(self, text: str, last: bool) -> None:
-        """One line that is written again and again."""
-        self.stdout.write(f"\r{text:70}", ending="\n" if last else "")
-        self.stdout.flush()
+    def _advance(self, done: int, total: int, what: str) -> None:
+        if self._line is None or done == 1:
+            self._line = ProgressLine(sys.stderr, total)
+        self._line.advance(what)
+        if done == total:
+            self._line.close()
 
     def _report(self, trained: Trained, output: Path) -> None:
         split, accuracy = trained.split, trained.accuracy

@@ -31,6 +31,11 @@ def open_source(path: str | Path) -> Source:
     Raises ClipError for a missing or empty file and for anything else.
     """
     path = Path(path)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        readable = path.name.encode(errors="replace").decode()
+        raise ClipError(f"the name of {readable} is not valid UTF-8, so that no decoder finds it; rename it") from None
     if path.is_dir():
         return ImageFolder(path)
     if not path.is_file():
