@@ -48,9 +48,18 @@ def test_a_robust_loss_gives_another_classifier_and_the_same_one_again(footage: 
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_robust_weights_do_not_replace_the_demo_s_own() -> None:
+@pytest.mark.parametrize("asked", [("--robust", "linear", "--radius", "3"), ("--fine-tune",), ("--decay", "0.01")])
+def test_weights_of_another_recipe_do_not_replace_the_demo_s_own(asked: tuple[str, ...]) -> None:
     with pytest.raises(CommandError, match="name the file to write with --output"):
-        call_command("train_demo", "--robust", "linear", "--radius", "3")
+        call_command("train_demo", *asked)
+
+
+@pytest.mark.parametrize("decay", ["-1", "nan", "inf"])
+def test_a_decay_is_no_number_below_zero(tmp_path: Path, decay: str) -> None:
+    output = tmp_path / "weights.safetensors"
+    with pytest.raises(CommandError, match="at least 0"):
+        call_command("train_demo", f"--decay={decay}", output=output)
+    assert not output.exists()
 
 
 def test_another_seed_gives_another_classifier(footage: dict[str, Path]) -> None:

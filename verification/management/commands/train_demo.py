@@ -1,5 +1,6 @@
 """`manage.py train_demo`: train the demo classifier again and test it on footage that training did not see."""
 
+import math
 from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--output", type=Path, help="the file to write (default: the demo's own, unless it is robust)"
         )
+        parser.add_argument(
+            "--decay", type=float, help="of all weights but the head's (default: the demo's own, which is strong)"
+        )
         parser.add_argument("--fine-tune", action="store_true", help="start from the demo's own weights")
         add_robust_arguments(parser)
 
@@ -35,9 +39,15 @@ class Command(BaseCommand):
             robust = read_robust(options)
         except TrainingError as error:
             raise CommandError(str(error)) from error
-        if output is None and (robust is not None or start is not None):
-            raise CommandError("name the file to write with --output: the demo's own holds plainly trained weights")
-        self._train(replace(Recipe(), steps=steps, batch=batch, robust=robust), seed, start, output or WEIGHTS)
+        recipe = replace(Recipe(), steps=steps, batch=batch, robust=robust)
+        decay = options["decay"]
+        if decay is not None:
+            if not 0 <= decay < math.inf:
+                raise CommandError(f"the decay must be a number of at least 0, not {decay}")
+            recipe = replace(recipe, stem_decay=decay, memory_decay=decay)
+        if output is None and (robust is not None or start is not None or decay is not None):
+            raise CommandError("name the file to write with --output: the demo's own holds weights of the usual recipe")
+        self._train(recipe, seed, start, output or WEIGHTS)
 
     def _train(self, recipe: Recipe, seed: int, start: nn.Module | None, output: Path) -> None:
         steps = recipe.steps
