@@ -74,6 +74,17 @@ class Excess:
         return (parts[0].unsqueeze(2) * parts[1].unsqueeze(1)).unsqueeze(1)
 
 
+def joined(excesses: list[Excess], more: Excess | None) -> list[Excess]:
+    """With `more`, put together with what is of the same places."""
+    if more is None:
+        return excesses
+    for i, excess in enumerate(excesses):
+        both = excess.plus(more)
+        if both is not None:
+            return [*excesses[:i], both, *excesses[i + 1 :]]
+    return [*excesses, more]
+
+
 def _pixels(form: Form) -> list[Tensor]:
     """The rows and the columns of the clip that windows see, (P, n) each."""
     return [form.offsets[:, axis, None] + torch.arange(form.window[axis]) for axis in (3, 4)]

@@ -14,14 +14,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from verification.engine.bounds.joint import Excess
+from verification.engine.bounds.dependence import pooled_of, readers_of, wanted_of
+from verification.engine.bounds.joint import Excess, joined
 from verification.engine.bounds.places import CROWD, Place, Places, places_of
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Allowance, Pulled, Site
-from verification.engine.network.operations.convolution import Convolution
-from verification.engine.network.operations.max_pool import MaxPool
-from verification.engine.network.operations.pooled_convolution import PooledConvolution
 from verification.engine.relaxation import Cone, Form, Interval
 
 #: Where more of a value's elements than this want linear bounds, all get them: channels then share their windows.
@@ -87,9 +85,9 @@ class LinearBounds:
         self.sites: list[Site] = []
         self._places: dict[int, Places] = {}
         self._seen = {} if places is None else places
-        self._readers = _readers(graph)
-        self._pooled = _pooled(graph)
-        wanted = _wanted(graph)
+        self._readers = readers_of(graph)
+        self._pooled = pooled_of(graph)
+        wanted = wanted_of(graph)
         for number, node in enumerate(graph.nodes, start=1):
             inputs = tuple(self.boxes[i] for i in node.inputs)
             shapes = tuple(graph.shape_of(i) for i in node.inputs)
@@ -337,7 +335,7 @@ class LinearBounds:
             if arrived is None:
                 continue
             self.check()
-            excesses = _joined(excesses, self._excess(current, arrived))
+            excesses = joined(excesses, self._excess(current, arrived))
             pulled, values = self._step(current, arrived, functionals)
             if pulled.constant is not None:
                 constant, size, added = constant + pulled.constant, size + pulled.constant.abs(), added + 1
@@ -391,17 +389,6 @@ class LinearBounds:
         return self.rounding.gamma(1) * form.like(form.coefficients.abs()).contract(form.values(size)[:, 0])
 
 
-def _joined(excesses: list[Excess], more: Excess | None) -> list[Excess]:
-    """With `more`, put together with what is of the same places."""
-    if more is None:
-        return excesses
-    for i, excess in enumerate(excesses):
-        both = excess.plus(more)
-        if both is not None:
-            return [*excesses[:i], both, *excesses[i + 1 :]]
-    return [*excesses, more]
-
-
 def _spans(form: Form, positions: int, cost: int) -> list[tuple[int, int]]:
     """Batches of at most so many positions, each of `cost` elements.
 
@@ -419,35 +406,3 @@ def _spans(form: Form, positions: int, cost: int) -> list[tuple[int, int]]:
             spans.append((start, min(start + positions, end)))
             start = spans[-1][1]
     return spans
-
-
-def _readers(graph: Graph) -> list[list[int]]:
-    """For every value the numbers of the nodes that read it."""
-    readers: list[list[int]] = [[] for _ in range(len(graph.nodes) + 1)]
-    for number, node in enumerate(graph.nodes, start=1):
-        for value in node.inputs:
-            readers[value].append(number)
-    return readers
-
-
-def _pooled(graph: Graph) -> dict[int, PooledConvolution]:
-    """The max-poolings, by the number of their value, that can be pulled back together with the convolution before them."""
-    found = {}
-    for number, node in enumerate(graph.nodes, start=1):
-        before = graph.nodes[node.inputs[0] - 1].operation if node.inputs and node.inputs[0] else None
-        if isinstance(node.operation, MaxPool) and isinstance(before, Convolution):
-            pooled = PooledConvolution.build(node.operation, before)
-            if pooled is not None:
-                found[number] = pooled
-    return found
-
-
-def _wanted(graph: Graph) -> list[bool]:
-    """Which values reach a relaxation through nothing but exact interval rules: tight intervals of them pay."""
-    wanted = [False] * (len(graph.nodes) + 1)
-    for number in range(len(graph.nodes), 0, -1):
-        node = graph.nodes[number - 1]
-        passes_on = wanted[number] and node.operation.exact_interval and not node.operation.relaxes
-        for value in node.inputs:
-            wanted[value] = wanted[value] or node.operation.relaxes or passes_on
-    return wanted
