@@ -51,6 +51,7 @@ def descend(problem: Problem, plan: Plan, start: Tensor, limit: float) -> Iterat
     """Yield one evaluation after another from `start` (coordinates), never beyond the norm `limit`."""
     a, average = problem.shortest(start), torch.zeros_like(start)
     sides: set[bool] = set()  # of the boundary, that have been seen
+    least, reached = math.inf, math.inf  # of the margin, and the norm where it was seen
     for step in range(plan.length):
         progress = plan.gentle + (1 - plan.gentle) * step / plan.length
         turn, stretch = _between(_TURN, progress), _between(_STRETCH, progress)
@@ -63,7 +64,12 @@ def descend(problem: Problem, plan: Plan, start: Tensor, limit: float) -> Iterat
         if not (math.isfinite(size) and size > 0):
             return
         average = plan.memory * average + (1 - plan.memory) * gradient / size
+        if seen.margin < least:
+            least, reached = seen.margin, seen.norm
         wanted = min(_wanted_norm(seen, gradient, stretch), limit)
+        if sides == {False}:
+            # Further out only as long as that lowers the margin: elsewhere the direction has to turn first.
+            wanted = min(wanted, reached * (1 + stretch))
         room = problem.space.room(problem.frames, -average)
         radius = _in_coordinates(problem, wanted)
         extreme = _sized(problem, steepest(average, problem.norm, radius, plan.reach, room), wanted)
