@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+# Torch loads this where a network is first traced, which takes seconds: here it is loaded once, before processes are forked.
+import torch._dynamo
+
 from verification.engine.clip import probe_video, read_clip
 from verification.engine.clip.preview import draw_frames, read_frames, write_previews
 from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
