@@ -49,17 +49,19 @@ def clip(seed: int = 1) -> torch.Tensor:
     return torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed))
 
 
-def margins(module: nn.Module, radius: float) -> torch.Tensor:
+def margins(module: nn.Module, radius: float, effort: int | None = None) -> torch.Tensor:
     """Proven margins of a small ball around a clip."""
     space = build_space("dense", FRAMES, HEIGHT, WIDTH, None)
     region = ball_around(clip()[0], space, Norm.LINF, radius, Rounding(rigorous=True))
     with torch.no_grad():
-        return LinearBounds(export_graph(module, SHAPE), region).margins(0)
+        return LinearBounds(export_graph(module, SHAPE), region, effort=effort).margins(0)
 
 
 @pytest.mark.parametrize("version", [11, 13, 17, 20])
-@pytest.mark.parametrize("name", ["lrcn", "cnn_lstm", "cnn_gru", "c3d", "convlstm", "camera_motion"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_named_architectures_come_back_with_the_same_bounds(name: str, version: int, tmp_path: Path) -> None:
+    # Linear bounds of all values of VGG16 would take hours: intervals, and the margins pulled back through them.
+    effort, radius = (0, 1e-6) if name == "vgg16_lstm" else (None, 0.01)
     path = tmp_path / "model.onnx"
     path.write_bytes(exported(network(name), SHAPE, version))
 
@@ -68,7 +70,9 @@ def test_named_architectures_come_back_with_the_same_bounds(name: str, version: 
     assert classifier.architecture == "onnx"
     assert classifier.input == InputSpecification(FRAMES, HEIGHT, WIDTH)
     torch.testing.assert_close(classifier.module(clip()), network(name)(clip()), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(margins(classifier.module, 0.01), margins(network(name), 0.01), rtol=1e-6, atol=1e-9)
+    expected = margins(network(name), radius, effort)
+    assert bool(expected.isfinite().all())
+    torch.testing.assert_close(margins(classifier.module, radius, effort), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_every_named_architecture_can_be_exported_and_read(tmp_path: Path) -> None:
