@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+from pathlib import Path
 from uuid import UUID
 
 import torch
@@ -17,7 +18,6 @@ from verification.engine import (
     Result,
     Specification,
     Status,
-    read_clip,
     verify,
 )
 from verification.engine.network import check_clip
@@ -31,6 +31,7 @@ from verification.services.classifiers import load_stored
 from verification.services.devices import usable_device
 from verification.services.errors import LeaseLost, ServiceError
 from verification.services.incoming import sentence
+from verification.services.reading import sample_clip
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,8 @@ def _run_and_record(verification: Verification, lease: Lease) -> None:
 def _specification(verification: Verification) -> Specification:
     """The question in the engine's terms. Raises EngineError when a file or device is not there any more."""
     classifier, video = verification.classifier, verification.video
-    clip = read_clip(
-        video.file.path,
+    clip = sample_clip(
+        Path(video.file.path),
         frames=verification.frames,
         size=(classifier.height, classifier.width),
         sampling=verification.sampling,

@@ -10,6 +10,7 @@ import dramatiq
 import torch
 
 from flowverify import environment
+from verification import sandbox
 from verification.jobs import actors, job
 from verification.jobs.interruption import stopping
 from verification.jobs.sweep import Sweeper
@@ -31,6 +32,7 @@ def run(queues: set[str], threads: int | None = None) -> None:
         signal.signal(number, _stop)
     os.nice(NICENESS)
     torch.set_num_threads(threads or default_threads())
+    sandbox.warm_up()  # the first video shall not wait for the libraries
     broker = actors.run_verification.broker
     broker.emit_after("process_boot")
     worker = dramatiq.Worker(broker, queues=queues, worker_threads=1, worker_timeout=POLL_MILLISECONDS)

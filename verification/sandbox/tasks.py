@@ -12,7 +12,7 @@ import torch
 # Torch loads this where a network is first traced, which takes seconds: here it is loaded once, before processes are forked.
 import torch._dynamo
 
-from verification.engine.clip import probe_video, read_clip
+from verification.engine.clip import Part, probe_video, read_clip
 from verification.engine.clip.preview import draw_frames, read_frames, write_previews
 from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
 from verification.engine.flow.pictures import (
@@ -33,6 +33,15 @@ def inspect_video(path: str, strip: str, preview: str) -> dict[str, Any]:
     info = probe_video(path)
     previewed = write_previews(path, info, Path(strip), Path(preview))
     return asdict(info) | {"previewed": previewed}
+
+
+def sample_clip(
+    path: str, out: str, frames: int, size: tuple[int, int], sampling: str, part: Part, name: str
+) -> dict[str, Any]:
+    """What `read_clip` reads: its `sha256`, its `numbers`, and in the file `out` its frames, float32 without a header."""
+    clip = read_clip(path, frames=frames, size=size, sampling=sampling, part=part, name=name)
+    clip.frames.numpy().tofile(out)
+    return {"sha256": clip.sha256, "numbers": clip.numbers}
 
 
 def draw_sample(path: str, numbers: Sequence[int], width: int) -> str:

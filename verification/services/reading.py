@@ -1,30 +1,40 @@
 """What is read of files that people send: in a process of its own, within the limits of the settings."""
 
 import math
+import tempfile
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
 
+import numpy as np
+import torch
 from django.conf import settings
 
-from verification.engine.errors import UnavailableError
+from verification.engine.clip import Clip, Part
+from verification.engine.errors import ClipError, UnavailableError
 from verification.sandbox import Limits, run_apart, tasks
 
 #: So many files are read at a time by one server; whoever comes later waits for so many seconds.
 _AT_A_TIME, _PATIENCE = 2, 60.0
 #: Pictures for people, drawn while they wait: whatever takes longer is not worth it.
 _DRAWING_SECONDS = 60.0
+#: The copies of a clip that there are while it is sampled.
+_COPIES = 3
 _turns = BoundedSemaphore(_AT_A_TIME)
 
 
-def _apart(task: Callable[..., Any], *arguments: object, seconds: float = math.inf) -> Any:
+def _apart(task: Callable[..., Any], *arguments: object, seconds: float = math.inf, result_bytes: int = 0) -> Any:
+    """`result_bytes`: of a file that the task writes. It and what it is made of do not count as memory for reading."""
     if not _turns.acquire(timeout=_PATIENCE):
         raise UnavailableError("the server is busy with other files; try again in a moment")
     try:
         memory = int(settings.FLOWVERIFY_READING_MEMORY_GB * 2**30)
-        limits = Limits(min(seconds, settings.FLOWVERIFY_READING_SECONDS), memory)
+        limits = Limits(min(seconds, settings.FLOWVERIFY_READING_SECONDS), memory + _COPIES * result_bytes)
+        if result_bytes:
+            limits = replace(limits, file_bytes=result_bytes)
         return run_apart(task, *arguments, limits=limits)
     finally:
         _turns.release()
@@ -34,6 +44,20 @@ def read_video(path: Path, strip: Path, preview: Path) -> dict[str, Any]:
     """See `tasks.inspect_video`. Raises EngineError."""
     found: dict[str, Any] = _apart(tasks.inspect_video, str(path), str(strip), str(preview))
     return found
+
+
+def sample_clip(path: Path, *, frames: int, size: tuple[int, int], sampling: str, part: Part, name: str) -> Clip:
+    """See `engine.read_clip`. Raises EngineError."""
+    shape = (frames, 3, *size)
+    nbytes = math.prod(shape) * np.dtype(np.float32).itemsize
+    with tempfile.TemporaryDirectory(prefix="flowverify-") as scratch:
+        out = Path(scratch) / "frames"
+        wanted = (frames, size, sampling, part, name)
+        found = _apart(tasks.sample_clip, str(path), str(out), *wanted, result_bytes=nbytes)
+        values = np.fromfile(out, dtype=np.float32)
+    if values.nbytes != nbytes:
+        raise ClipError(f"{name} could not be read as a whole; try again")
+    return Clip(torch.from_numpy(values.reshape(shape)), name, found["sha256"], tuple(found["numbers"]))
 
 
 def read_classifier(
