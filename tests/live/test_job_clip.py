@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests import hostile
 from tests.factories import make_classifier, make_team, make_user, make_verification, make_video, make_video_file
-from tests.live import hostile
 from verification.engine import EngineError, read_clip
 from verification.engine.clip import Part
 from verification.jobs.actors import run_verification

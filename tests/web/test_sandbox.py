@@ -5,12 +5,12 @@ The tasks here stand for what a hostile file could make a decoder do.
 
 import contextlib
 import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.hostile import breaks_down, takes_memory
 from verification.engine.errors import ClassifierError, ClipError, EngineError
 from verification.sandbox import Limits, run_apart
 
@@ -25,10 +25,6 @@ def refuses() -> None:
     raise ClassifierError("it is no classifier; train one")
 
 
-def takes_memory() -> None:
-    bytearray(2**31)
-
-
 def allocates_tensors() -> None:
     import torch
 
@@ -38,10 +34,6 @@ def allocates_tensors() -> None:
 def runs_forever() -> None:
     while True:
         time.sleep(0.1)
-
-
-def breaks_down() -> None:
-    os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def stumbles() -> None:

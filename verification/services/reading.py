@@ -4,7 +4,6 @@ import math
 import tempfile
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
@@ -21,20 +20,17 @@ from verification.sandbox import Limits, run_apart, tasks
 _AT_A_TIME, _PATIENCE = 2, 60.0
 #: Pictures for people, drawn while they wait: whatever takes longer is not worth it.
 _DRAWING_SECONDS = 60.0
-#: The copies of a clip that there are while it is sampled.
-_COPIES = 3
 _turns = BoundedSemaphore(_AT_A_TIME)
 
 
-def _apart(task: Callable[..., Any], *arguments: object, seconds: float = math.inf, result_bytes: int = 0) -> Any:
-    """`result_bytes`: of a file that the task writes. It and what it is made of do not count as memory for reading."""
+def _apart(
+    task: Callable[..., Any], *arguments: object, seconds: float = math.inf, file_bytes: int = Limits.file_bytes
+) -> Any:
     if not _turns.acquire(timeout=_PATIENCE):
         raise UnavailableError("the server is busy with other files; try again in a moment")
     try:
         memory = int(settings.FLOWVERIFY_READING_MEMORY_GB * 2**30)
-        limits = Limits(min(seconds, settings.FLOWVERIFY_READING_SECONDS), memory + _COPIES * result_bytes)
-        if result_bytes:
-            limits = replace(limits, file_bytes=result_bytes)
+        limits = Limits(min(seconds, settings.FLOWVERIFY_READING_SECONDS), memory, file_bytes)
         return run_apart(task, *arguments, limits=limits)
     finally:
         _turns.release()
@@ -53,7 +49,7 @@ def sample_clip(path: Path, *, frames: int, size: tuple[int, int], sampling: str
     with tempfile.TemporaryDirectory(prefix="flowverify-") as scratch:
         out = Path(scratch) / "frames"
         wanted = (frames, size, sampling, part, name)
-        found = _apart(tasks.sample_clip, str(path), str(out), *wanted, result_bytes=nbytes)
+        found = _apart(tasks.sample_clip, str(path), str(out), *wanted, file_bytes=nbytes)
         values = np.fromfile(out, dtype=np.float32)
     if values.nbytes != nbytes:
         raise ClipError(f"{name} could not be read as a whole; try again")

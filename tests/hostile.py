@@ -1,4 +1,4 @@
-"""What a file could make a decoder do, in place of `tasks.sample_clip`. No Django: it runs where there is none."""
+"""What a hostile file could make a decoder do, as tasks for the sandbox. No Django: they run where there is none."""
 
 import os
 import signal
@@ -15,5 +15,6 @@ def takes_memory(*arguments: object) -> None:
 
 
 def writes_too_little(path: str, out: str, *arguments: object) -> dict[str, Any]:
+    """In place of `tasks.sample_clip`."""
     Path(out).write_bytes(b"1234")
     return {"sha256": "0" * 64, "numbers": [1, 2]}
