@@ -31,7 +31,7 @@ from verification.engine.bounds.region import Region
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Elementwise
-from verification.engine.perturbation import Norm, build_space
+from verification.engine.perturbation import Norm, Space, build_space
 from verification.engine.relaxation import Form, Interval, Rounding
 
 CPU = torch.device("cpu")
@@ -253,11 +253,18 @@ class Points:
         return a / self.norm_of(a) * self.radius * (1 - 1e-12)
 
 
+def make_space(kind: str, frames: Tensor, flows: tuple[int, ...] | None = None) -> Space:
+    """A space for the clip `frames`. Where it depends on the clip's flow, that is noise."""
+    length, _, height, width = frames.shape
+    flow = torch.randn((length - 1, 2, height, width), generator=torch.Generator().manual_seed(0))
+    return build_space(kind, length, height, width, flows, lambda: flow)
+
+
 def flow_region(
     frames: Tensor, kind: str, norm: Norm, radius: float, rounding: Rounding, flows: tuple[int, ...] | None = None
 ) -> tuple[Region, Points]:
-    """The ball of a flow space (`dense`, `translation`) or of `pixels`, with its points."""
-    space = build_space(kind, frames.shape[0], frames.shape[2], frames.shape[3], flows)
+    """The ball of a space, with its points."""
+    space = make_space(kind, frames, flows)
     points = Points(
         space.shape,
         norm,
@@ -274,7 +281,9 @@ def radius_for(kind: str, norm: Norm, size: float) -> float:
     if kind == "pixels":
         return base * size * 0.3
     stretch = {Norm.L1: HEIGHT * WIDTH, Norm.L2: (HEIGHT * WIDTH) ** 0.5, Norm.LINF: 2.0}[norm]
-    return base * size * (stretch if kind == "translation" else 1.0)
+    if kind in ("translation", "affine"):
+        return base * size * stretch
+    return base * size * (stretch / 2 if kind.startswith("blocks") else 1.0)
 
 
 def bounds_of(graph: Graph, region: Region, memory: int = 1 << 21) -> LinearBounds:

@@ -40,7 +40,12 @@ Mutations, one a test case:
   budget-multiplier the radius is not paid for
   copies            flows before the window count once instead of each
   norm-dense        the dual norm is the norm itself
-  norm-translation  the scale of the translation's norm is taken off twice
+  norm-blocks       the scale of the blocks' norm is taken off twice
+  blocks-spread     the kink term is dropped in blocks
+  copies-shifted    which pixels move is read from the other end of the row
+  still             pixels that one flow alone moves count as standing still
+  affine-fields     shifts alone count, and neither stretch nor turn
+  affine-corner     displacements are those in the middle of the picture
 """
 
 import math
@@ -83,7 +88,7 @@ from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.sigmoid import Sigmoid, SShaped, Tanh
 from verification.engine.network.operations.transposed import TransposedConvolution
 from verification.engine.perturbation import Norm
-from verification.engine.perturbation.spaces import Dense, Translation
+from verification.engine.perturbation.spaces import Affine, Blocks, Dense, FlowSpace
 from verification.engine.relaxation import Form, Interval, Planes, Rounding
 
 Patch = pytest.MonkeyPatch
@@ -322,20 +327,8 @@ def sum_interval(patch: Patch) -> None:
 
 
 def warp_spread(patch: Patch) -> None:
-    for space in (Dense, Translation):
-        right = space.support
-
-        def wrong(
-            self: Dense,
-            signed: Tensor,
-            spread: Tensor,
-            copies: Tensor,
-            norm: Norm,
-            right: Callable[..., Tensor] = right,
-        ) -> Tensor:
-            return right(self, signed, torch.zeros_like(spread), copies, norm)
-
-        patch.setattr(space, "support", wrong)
+    right = Dense.support
+    patch.setattr(Dense, "support", lambda self, g, k, window, norm: right(self, g, torch.zeros_like(k), window, norm))
 
 
 def warp_one_side(patch: Patch) -> None:
@@ -349,13 +342,8 @@ def warp_one_side(patch: Patch) -> None:
 
 
 def warp_reach(patch: Patch) -> None:
-    for space in (Dense, Translation):
-        right = space.reach
-
-        def wrong(self: Dense, radius: float, norm: Norm, right: Callable[..., Tensor] = right) -> Tensor:
-            return right(self, radius, norm) / 2
-
-        patch.setattr(space, "reach", wrong)
+    right = FlowSpace.reach
+    patch.setattr(FlowSpace, "reach", lambda self, radius, norm: right(self, radius, norm) / 2)
 
 
 def warp_across(patch: Patch) -> None:
@@ -381,18 +369,48 @@ def budget_multiplier(patch: Patch) -> None:
 
 
 def copies(patch: Patch) -> None:
-    right = warp.FlowBall._copies
-    patch.setattr(warp.FlowBall, "_copies", lambda self, form: right(self, form).clamp(max=1))
+    right = FlowSpace.copies
+    patch.setattr(FlowSpace, "copies", lambda self, window: right(self, window).clamp(max=1))
+
+
+def copies_shifted(patch: Patch) -> None:
+    right = FlowSpace.copies
+    patch.setattr(
+        FlowSpace, "copies", lambda self, window: right(self, replace(window, columns=window.columns.flip(1)))
+    )
+
+
+def still(patch: Patch) -> None:
+    patch.setattr(warp.FlowBall, "_still", property(lambda self: self.space.before < 2))
 
 
 def norm_dense(patch: Patch) -> None:
     right = Dense.support
-    patch.setattr(Dense, "support", lambda self, g, k, c, norm: right(self, g, k, c, norm.dual))
+    patch.setattr(Dense, "support", lambda self, g, k, window, norm: right(self, g, k, window, norm.dual))
 
 
-def norm_translation(patch: Patch) -> None:
-    right = Translation.support
-    patch.setattr(Translation, "support", lambda self, g, k, c, n: right(self, g, k, c, n) / self._scale(n))
+def norm_blocks(patch: Patch) -> None:
+    right = Blocks.support
+    patch.setattr(
+        Blocks,
+        "support",
+        lambda self, g, k, window, norm: right(self, g, k, window, norm) / float(self.scales(norm).max()),
+    )
+
+
+def blocks_spread(patch: Patch) -> None:
+    right = Blocks.support
+    patch.setattr(Blocks, "support", lambda self, g, k, window, norm: right(self, g, torch.zeros_like(k), window, norm))
+
+
+def affine_fields(patch: Patch) -> None:
+    right = Affine._summed
+    shifts = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+    patch.setattr(Affine, "_summed", lambda self, *args, **kwargs: right(self, *args, **kwargs) * shifts)
+
+
+def affine_corner(patch: Patch) -> None:
+    patch.setattr(Affine, "stride", lambda self, norm: (self.height * self.width) ** (-1 / norm.p))
 
 
 #: Mutation, network, space, norm, size of the region.
@@ -423,7 +441,12 @@ CASES: list[tuple[Callable[[Patch], None], str, str, Norm, float]] = [
     (budget_multiplier, "linear", "dense", Norm.L2, 1.0),
     (copies, "conv3d", "dense", Norm.LINF, 1.0),
     (norm_dense, "linear", "dense", Norm.LINF, 1.0),
-    (norm_translation, "linear", "translation", Norm.L2, 1.0),
+    (norm_blocks, "conv3d", "blocks:2x3", Norm.L2, 1.0),
+    (blocks_spread, "linear", "blocks:2x3", Norm.LINF, 1.0),
+    (copies_shifted, "conv3d", "moving:0.5", Norm.LINF, 1.0),
+    (still, "linear", "moving:0.5", Norm.LINF, 1.0),
+    (affine_fields, "conv2d deep", "affine", Norm.L2, 0.1),
+    (affine_corner, "linear", "affine", Norm.L2, 6.0),
 ]
 
 #: Mutation, operation, its inputs.

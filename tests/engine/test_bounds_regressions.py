@@ -91,8 +91,8 @@ def test_underflow_proves_nothing() -> None:
     nodes = tuple(Node(op, (i,), shape, "", "") for i, (op, shape) in enumerate(zip(operations, shapes, strict=True)))
     frames = torch.tensor([0.4, 0.9]).expand(2, 3, 1, 2)
     problem = Problem(Graph((1, 2, 3, 1, 2), nodes), frames, build_space("translation", 2, 1, 2), Norm.LINF, label=0)
-    assert int(problem.logits(torch.zeros((1, 2), dtype=torch.float64)).argmax()) == 0
-    assert int(problem.logits(torch.tensor([[-1.0, 0.0]], dtype=torch.float64)).argmax()) == 1
+    assert int(problem.logits(torch.zeros(problem.space.shape, dtype=torch.float64)).argmax()) == 0
+    assert int(problem.logits(torch.tensor([-1.0, 0.0], dtype=torch.float64).view(problem.space.shape)).argmax()) == 1
     assert not prove(problem, 1.0, rigorous=True, check=lambda: None)
 
 

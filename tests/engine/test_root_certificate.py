@@ -1,17 +1,18 @@
 """The root certificate: its radius only grows, and no attack succeeds inside the ball that it proves."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 import torch
 
-from tests.engine.bounding import HEIGHT, LENGTH, WIDTH, attacked, flow_region, make_frames, make_graph
+from tests.engine.bounding import attacked, flow_region, make_frames, make_graph, make_space
 from verification.engine.bounds.problem import Problem
 from verification.engine.errors import Stopped
 from verification.engine.game import root
 from verification.engine.game.root import Attempt, RootSearch, attempt, prove
 from verification.engine.network.operations.linear import Linear
-from verification.engine.perturbation import Norm, build_space
+from verification.engine.perturbation import Norm
 from verification.engine.relaxation import Rounding
 
 
@@ -21,7 +22,7 @@ def make_problem(
     graph, frames = make_graph(network, seed), make_frames(seed)
     with torch.no_grad():
         label = int(graph(frames.double().unsqueeze(0)).argmax())
-    return Problem(graph, frames, build_space(space, LENGTH, HEIGHT, WIDTH, flows), norm, label)
+    return Problem(graph, frames, make_space(space, frames, flows), norm, label)
 
 
 def never() -> None:
@@ -38,8 +39,13 @@ def finish(search: RootSearch, upper: float | None) -> list[float]:
 
 
 @pytest.mark.parametrize("norm", list(Norm))
-@pytest.mark.parametrize("space", ["dense", "translation", "pixels"])
-@pytest.mark.parametrize("network", ["conv3d", "lstm"])
+@pytest.mark.parametrize(
+    ("network", "space"),
+    [
+        *itertools.product(["conv3d", "lstm"], ["dense", "translation", "pixels"]),
+        *itertools.product(["conv3d"], ["blocks:2x3", "moving:0.5", "affine"]),
+    ],
+)
 def test_no_attack_succeeds_inside_the_proven_ball(network: str, space: str, norm: Norm) -> None:
     problem = make_problem(network, norm, space)
     search = RootSearch(problem, limit=None)

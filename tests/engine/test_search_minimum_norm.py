@@ -31,7 +31,7 @@ def problem_in(norm: Norm, space: str = "dense", seed: int = 1) -> Problem:
 
 
 @pytest.mark.parametrize("norm", list(Norm))
-@pytest.mark.parametrize("space", ["dense", "translation", "pixels"])
+@pytest.mark.parametrize("space", ["dense", "blocks:2x3", "moving:0.5", "translation", "affine", "pixels"])
 def test_what_is_found_changes_the_class_and_has_its_norm(norm: Norm, space: str) -> None:
     problem = problem_in(norm, space)
     search = MinimumNormSearch(problem)

@@ -75,6 +75,8 @@ def test_create_takes_what_is_left_out_from_the_classifier_and_the_defaults(clie
         ("flows", ["first"]),
         ("norm", "l3"),
         ("space", "spiral"),
+        ("space", "blocks:0x1"),
+        ("space", "moving:2"),
         ("sampling", "backwards"),
         ("seed", -1),
         ("extractor", "magic"),

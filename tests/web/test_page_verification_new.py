@@ -69,6 +69,36 @@ def test_every_answer_counts(client, answers):
 
 
 @pytest.mark.parametrize(
+    ("typed", "space"),
+    [
+        ({"space": "blocks", "blocks": " 2x3 "}, "blocks:2x3"),
+        ({"space": "moving", "still": "0.75"}, "moving:0.75"),
+        ({"space": "affine", "blocks": "2x3", "still": "0.75"}, "affine"),
+    ],
+)
+def test_a_space_is_asked_for_with_what_it_needs_to_know(client, answers, typed, space):
+    client.post(ADDRESS, answers | typed)
+    assert Verification.objects.get().space == space
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"space": "blocks", "blocks": "two"}, "such as blocks:2x2; not blocks:two"),
+        ({"space": "blocks"}, "such as blocks:2x2; not blocks:"),
+        ({"space": "blocks", "blocks": "99x1"}, "not 99x1"),
+        ({"space": "moving", "still": "1.5"}, "at least 0 and below 1"),
+    ],
+)
+def test_what_a_space_cannot_use_is_explained_at_the_spaces(client, answers, typed, message):
+    answer = client.post(ADDRESS, answers | typed)
+    assert answer.status_code == 400
+    assert message in " ".join(answer.context["form"].errors["space"])
+    assert f'value="{typed["space"]}" checked' in answer.content.decode()
+    assert not Verification.objects.exists()
+
+
+@pytest.mark.parametrize(
     ("field", "value", "message"),
     [
         ("video", "", "Choose a video."),

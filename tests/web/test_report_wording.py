@@ -123,7 +123,10 @@ def test_converged_bounds_that_meet_are_exact() -> None:
         ("dense", (1, 2, 5), "Every manipulation of flows 1, 2 and 5 whose"),
         ("translation", None, "Every manipulation that shifts the optical flow as a whole whose"),
         ("translation", (1, 4), "Every manipulation that shifts flows 1 and 4 as a whole whose"),
-        ("blocks:4x4", None, "Every manipulation of the optical flow in the space “blocks:4x4” whose"),
+        ("blocks:4x2", None, "Every manipulation that shifts the optical flow in 4 × 2 blocks whose"),
+        ("moving:0.9", (2,), "Every manipulation of flow 2 at moving pixels whose"),
+        ("affine", None, "Every affine manipulation of the optical flow whose"),
+        ("unknown:1", None, "Every manipulation of the optical flow in the space “unknown:1” whose"),
     ],
 )
 def test_the_claim_names_only_the_manipulations_that_were_covered(
@@ -151,6 +154,21 @@ def test_explanations_name_the_clip_and_the_accumulation() -> None:
     assert "15 flows" in text
     assert "16 frames of 64 × 64 pixels" in text
     assert "displacements add up along the clip" in text
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ("moving:0.9", "any vector at any moving pixel of every flow. The share 0.9 of all vectors"),
+        (
+            "blocks:2x3",
+            "cut into 2 × 3 blocks of nearly the same size. A manipulation adds one vector to all pixels of a block",
+        ),
+        ("affine", "shift, stretch, turn and shear, in every flow."),
+    ],
+)
+def test_explanations_say_what_the_space_is(space: str, words: str) -> None:
+    assert words in explanations(replace(FACTS, space=space))[0].text
 
 
 def test_a_large_realisation_error_is_a_warning() -> None:

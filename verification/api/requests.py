@@ -33,7 +33,9 @@ class VerificationRequest(serializers.Serializer[Verification]):
         required=False, allow_null=True, help_text="The last one, included; null: the video's last."
     )
     norm = serializers.ChoiceField(choices=Verification.Norm.choices, required=False)
-    space = serializers.CharField(required=False, help_text="dense, translation or pixels.")
+    space = serializers.CharField(
+        required=False, help_text="dense, blocks:RxC, moving:Q, translation, affine or pixels."
+    )
     flows = serializers.ListField(
         child=serializers.IntegerField(),
         required=False,

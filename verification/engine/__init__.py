@@ -17,14 +17,13 @@ from verification.engine.errors import (
 from verification.engine.flow import EXTRACTORS
 from verification.engine.network import ARCHITECTURES, Classifier, load_classifier
 from verification.engine.observer import Observer
-from verification.engine.perturbation import SPACES, Norm
+from verification.engine.perturbation import Norm
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
 from verification.engine.specification import Budget, Specification
 
 __all__ = [
     "ARCHITECTURES",
     "EXTRACTORS",
-    "SPACES",
     "AdversarialExample",
     "BoundPoint",
     "Budget",

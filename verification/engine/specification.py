@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
@@ -71,9 +72,9 @@ class Specification:
                 f"the classifier wants clips of {wanted.frames} frames of {wanted.height}x{wanted.width}, "
                 f"not {self.clip.length} of {height}x{width}"
             )
-        # Building them is cheap and says what is wrong with the space, the flows or the extractor.
-        self.build_space()
+        # Building them is cheap and says what is wrong with the extractor, the space or the flows.
         build_extractor(self.extractor)
+        self.build_space()
 
     @property
     def unit(self) -> Unit:
@@ -82,10 +83,12 @@ class Specification:
 
     def build_space(self) -> Space:
         """The perturbations in question. Raises SpecificationError."""
-        return build_space(self.space, self.clip.length, *self.clip.size, self.flows)
+        return build_space(self.space, self.clip.length, *self.clip.size, self.flows, lambda: self._flow)
 
     def extract_flow(self) -> Tensor | None:
         """P(v), (l-1, 2, h, w), pixels; None where the perturbations change no flow."""
-        if not isinstance(self.build_space(), FlowSpace):
-            return None
+        return self._flow if isinstance(self.build_space(), FlowSpace) else None
+
+    @cached_property
+    def _flow(self) -> Tensor:
         return build_extractor(self.extractor).extract(self.clip.frames)

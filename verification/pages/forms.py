@@ -1,6 +1,6 @@
 """Forms of the pages. They check what was typed; whether it makes sense is decided by the services."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -18,10 +18,15 @@ _NORM_HELP = {
 }
 _SPACE_HELP = {
     "dense": "Every pixel of every chosen flow may change on its own: the strongest statement.",
+    "blocks": "Each chosen flow is cut into blocks that shift as a whole: two numbers a block.",
+    "moving": "As Dense, but only at pixels that move: what stands still in the clip stays as it is.",
     "translation": "Each chosen flow moves as a whole: two numbers a flow. A weaker statement with larger radii.",
+    "affine": "Each chosen flow is shifted, stretched, turned or sheared as a whole: six numbers a flow.",
     "pixels": "The frames themselves may change, not their flow. To compare with verifiers of pixel perturbations.",
 }
 _SPACES = [(name, name.title()) for name in SPACES]
+#: The fields with what is written after the name of a space.
+_SPACE_DETAILS = {"blocks": "blocks", "moving": "still"}
 #: Of videos and of classifiers in the menus of the form.
 _MOST_OFFERED = 200
 _INTEGER_WIDGET = {"inputmode": "numeric"}
@@ -35,6 +40,8 @@ class Option:
     label: str
     help: str
     checked: bool
+    #: What else has to be said where this one is chosen.
+    detail: forms.BoundField | None = None
 
 
 if TYPE_CHECKING:
@@ -104,6 +111,21 @@ class VerificationForm(forms.Form):
     )
     norm = forms.ChoiceField(choices=Verification.Norm.choices, initial="l2", label="Norm")
     space = forms.ChoiceField(choices=_SPACES, initial="dense")
+    blocks = forms.CharField(
+        required=False,
+        initial="2x2",
+        max_length=20,
+        label="Blocks",
+        help_text="Rows x columns of blocks in a frame.",
+    )
+    still = forms.CharField(
+        required=False,
+        initial="0.9",
+        max_length=20,
+        label="Share of pixels that stand still",
+        widget=forms.TextInput({"inputmode": "decimal"}),
+        help_text="The slowest ones of all chosen flows: at 0.9 the fastest tenth may be manipulated.",
+    )
     flows = forms.CharField(
         required=False,
         initial="all",
@@ -156,6 +178,15 @@ class VerificationForm(forms.Form):
     def clean_flows(self) -> list[int] | None:
         return parse_flows(self.cleaned_data["flows"])
 
+    def clean(self) -> dict[str, Any]:
+        """Write the space with its detail in one, as everything else does."""
+        answers = self.cleaned_data
+        details = {name: answers.pop(field, "").strip() for name, field in _SPACE_DETAILS.items()}
+        space = answers.get("space")
+        if space in details:
+            answers["space"] = f"{space}:{details[space]}"
+        return answers
+
     @property
     def norm_options(self) -> list[Option]:
         """The norms, explained."""
@@ -164,7 +195,11 @@ class VerificationForm(forms.Form):
     @property
     def space_options(self) -> list[Option]:
         """The spaces, explained."""
-        return self._options("space", _SPACES, _SPACE_HELP)
+        options = self._options("space", _SPACES, _SPACE_HELP)
+        return [
+            replace(option, detail=self[_SPACE_DETAILS[option.value]]) if option.value in _SPACE_DETAILS else option
+            for option in options
+        ]
 
     def _options(self, name: str, choices: list[tuple[str, str]], explanations: dict[str, str]) -> list[Option]:
         chosen = self[name].value()

@@ -106,8 +106,24 @@ def _space(facts: Facts) -> str:
         f"{facts.height} × {facts.width} vectors, extracted with “{facts.extractor}”."
     )
     chosen = "every flow" if facts.flows is None else terms.flows(facts)
-    if facts.space == "dense":
+    name, _, detail = facts.space.partition(":")
+    if name == "dense":
         return f"{extent} A manipulation may add any vector at any pixel of {chosen}."
-    if facts.space == "translation":
+    if name == "moving":
+        return (
+            f"{extent} A manipulation may add any vector at any moving pixel of {chosen}. The share {detail} of all vectors of "
+            "these flows, the shortest ones, counts as standing still; there nothing is added."
+        )
+    if name == "translation":
         return f"{extent} A manipulation adds one vector to all pixels of a flow, in {chosen}."
+    if name == "blocks":
+        return (
+            f"{extent} Each is cut into {terms.times(detail)} blocks of nearly the same size. A manipulation adds one vector to "
+            f"all pixels of a block, in {chosen}."
+        )
+    if name == "affine":
+        return (
+            f"{extent} A manipulation adds an affine field to a flow, one vector for all pixels and one that grows evenly "
+            f"from column to column and from row to row: shift, stretch, turn and shear, in {chosen}."
+        )
     return f"{extent} A manipulation of {chosen} is taken from the space “{facts.space}”."

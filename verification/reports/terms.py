@@ -44,8 +44,20 @@ def manipulation(facts: Facts) -> str:
     """The kind of manipulation that the bounds are about."""
     if not facts.changes_flow:
         return "change of pixel values"
-    if facts.space == "dense":
+    name, _, detail = facts.space.partition(":")
+    if name == "dense":
         return f"manipulation of {flows(facts)}"
-    if facts.space == "translation":
+    if name == "translation":
         return f"manipulation that shifts {flows(facts)} as a whole"
+    if name == "affine":
+        return f"affine manipulation of {flows(facts)}"
+    if name == "blocks":
+        return f"manipulation that shifts {flows(facts)} in {times(detail)} blocks"
+    if name == "moving":
+        return f"manipulation of {flows(facts)} at moving pixels"
     return f"manipulation of {flows(facts)} in the space “{facts.space}”"
+
+
+def times(size: str) -> str:
+    """`2x3` as it is printed: `2 × 3`."""
+    return size.replace("x", " × ")

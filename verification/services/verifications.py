@@ -13,7 +13,7 @@ from django.utils import timezone
 from verification.engine.clip import Part, sampled_frames
 from verification.engine.errors import EngineError
 from verification.engine.flow import EXTRACTORS
-from verification.engine.perturbation import Norm, Unit, build_space, unit_of
+from verification.engine.perturbation import Norm, Unit, check_space, unit_of
 from verification.live.publish import publish_status
 from verification.models import Bound, Classifier, Verification, Video
 from verification.services.classifiers import stored_options
@@ -154,11 +154,11 @@ def _check_space(question: Verification) -> None:
     classifier = question.classifier
     flows = None if question.flows is None else tuple(question.flows)
     try:
-        build_space(question.space, question.frames, classifier.height, classifier.width, None)
+        check_space(question.space, question.frames, classifier.height, classifier.width)
     except EngineError as error:
         raise Invalid(sentence(error), "space") from error
     try:
-        build_space(question.space, question.frames, classifier.height, classifier.width, flows)
+        check_space(question.space, question.frames, classifier.height, classifier.width, flows)
     except EngineError as error:
         raise Invalid(sentence(error), "flows") from error
 

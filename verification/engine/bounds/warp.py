@@ -24,7 +24,7 @@ from verification.engine.bounds.joint import Excess, Slopes, joint_fall, joint_m
 from verification.engine.bounds.lattice import knots, shifted
 from verification.engine.bounds.places import Place
 from verification.engine.bounds.region import Region
-from verification.engine.perturbation import FlowSpace, Norm
+from verification.engine.perturbation import FlowSpace, Norm, Window
 from verification.engine.relaxation import Cone, Form, Interval, Rounding
 
 _NEAR = 0.25  # pixels; within it slopes hardly depend on the reach
@@ -110,13 +110,20 @@ class FlowBall(Region):
     def interval(self) -> Interval:
         """The least and greatest lattice value within reach bounds a bilinear interpolant; so do the slopes, near the pixel."""
         lower, upper = [], []
-        for frame, reach, sided in zip(self._frames[0, 0], self._reach, self._whole, strict=True):
+        for frame, reach, sided, still in zip(self._frames[0, 0], self._reach, self._whole, self._still, strict=True):
             n = math.ceil(reach)
             fall, rise = _change(sided, reach)
             margin = self.rounding.gamma(4) * (1 + fall + rise)
-            upper.append(torch.minimum(_windowed_maximum(frame, n), frame + rise + margin))
-            lower.append(torch.maximum(-_windowed_maximum(-frame, n), frame - fall - margin))
+            most = torch.minimum(_windowed_maximum(frame, n), frame + rise + margin)
+            least = torch.maximum(-_windowed_maximum(-frame, n), frame - fall - margin)
+            upper.append(torch.where(still, frame, most))
+            lower.append(torch.where(still, frame, least))
         return Interval(torch.stack(lower).unsqueeze(0), torch.stack(upper).unsqueeze(0))
+
+    @cached_property
+    def _still(self) -> Tensor:
+        """(l, h or 1, w or 1): the pixels of each frame that no flow moves."""
+        return (self.space.before == 0).to(self.frames.device)
 
     def cone(self) -> Cone | None:
         """The pixels' values change at most at the rate of their steepest slopes; beyond the frame that says nothing."""
@@ -125,7 +132,8 @@ class FlowBall(Region):
             return None
         frames = self._frames[:, 0]
         changes = [_change(sided, reach * (1 + 1e-12)) for reach, sided in zip(reaches, self._whole, strict=True)]
-        fall, rise = (torch.stack(part).unsqueeze(0) for part in zip(*changes, strict=True))
+        moves = ~self._still[None, :, None]
+        fall, rise = (torch.stack(part).unsqueeze(0) * moves for part in zip(*changes, strict=True))
         margin = self.rounding.gamma(4) * (1 + fall + rise)
         return Cone(Interval(frames, frames), Interval(frames - fall - margin, frames + rise + margin))
 
@@ -155,7 +163,7 @@ class FlowBall(Region):
     def steepness(self, gradient: Interval) -> Tensor:
         """The greatest rate over the ball: where a pixel has little of the radius, its derivatives are those nearby."""
         frames, rounding = self._frames[0, 0], self.rounding
-        copies = self.space.chosen.to(frames).expand(gradient.lower.shape[0], -1)
+        window = self.space.everywhere(gradient.lower.shape[0])
         slopes = []
         for budget in self._budgets:
             rates = flow_gradient(frames, self._reach_within(budget), gradient, rounding)
@@ -163,8 +171,8 @@ class FlowBall(Region):
             # Sums over pixels may cancel in `signed`, so their rounding is counted as spread.
             spread = spread + rounding.gamma(signed[0].numel()) * (signed.abs() + spread)
             if len(self._budgets) == 1:
-                return self._widened(self.space.support(signed, spread, copies, self.norm), signed)
-            slopes.append(self._widened(self.space.pixel_slopes(signed, spread, copies, self.norm), signed))
+                return self._widened(self.space.support(signed, spread, window, self.norm), signed)
+            slopes.append(self._widened(self.space.pixel_slopes(signed, spread, window, self.norm), signed))
         return self._widened(shared_slope(torch.stack(slopes), self._budgets, rounding), signed)
 
     def _widened(self, rate: Tensor, terms: Tensor) -> Tensor:
@@ -177,20 +185,15 @@ class FlowBall(Region):
         `shared` joins the slopes of pixels that have budgets of their own.
         """
         if len(self._zones) == 1:
-            most = self.space.support(*self._rates(form, self._zones[0]), self._rows(form), self.norm) * radius
+            most = self.space.support(*self._rates(form, self._zones[0]), _window(form), self.norm) * radius
         else:
             most = shared(self._pixel_slopes(form).rates.flatten(1, 2).flatten(2), self._budgets)
         return (most + self.rounding.squares * radius).view(form.positions, form.coefficients.shape[1])
 
-    def _rows(self, form: Form) -> Tensor:
-        """(P K, t): `_copies` for every functional."""
-        count = form.coefficients.shape[1]
-        return self._copies(form).to(form.coefficients).expand(form.positions, -1).repeat_interleave(count, 0)
-
     def _pixel_slopes(self, form: Form) -> Slopes:
         """By how much the functionals fall because of each pixel, where the pixels share the radius."""
-        copies, shape = self._rows(form), (form.positions, form.coefficients.shape[1], *form.window[3:5])
-        rates = [self.space.pixel_slopes(*self._rates(form, zone), copies, self.norm) for zone in self._zones]
+        window, shape = _window(form), (form.positions, form.coefficients.shape[1], *form.window[3:5])
+        rates = [self.space.pixel_slopes(*self._rates(form, zone), window, self.norm) for zone in self._zones]
         return Slopes.of(torch.stack(rates).view(len(rates), *shape), self._budgets)
 
     def _greatest_with(
@@ -216,7 +219,7 @@ class FlowBall(Region):
         While D grows from zero a functional A falls at most at the rate `h+ = sum_c max A_c slope_c` over the slopes of
         that side, while it shrinks at most at `h- = sum_c max -A_c slope_c`. So it falls by at most `g D + k |D|` with
         `g = (h+ - h-) / 2` and `k = max(0, (h+ + h-) / 2)`: a kink that bends upward costs nothing. D are the sums of the
-        flows before each frame: entry j belongs to the flow that moves the window's frames from the j-th on.
+        flows before each frame: entry j belongs to the flow that moves the window's frames from the j-th on (see `Window`).
         """
         seen = form.values(zone.slopes)[:, :, None, 0]  # (P, 8, 1, t, 3, h, w)
         a = form.coefficients[:, :, 0]
@@ -231,20 +234,17 @@ class FlowBall(Region):
                 target[:, :, :, axis] = rate
         return _from_each_frame_on(g).flatten(0, 1), _from_each_frame_on(k.clamp_(min=0)).flatten(0, 1)
 
-    def _copies(self, form: Form) -> Tensor:
-        """(P, t): how many chosen flows move the window's frames from the j-th on and no earlier one.
 
-        Flow s (from 0) moves the frames s+1, s+2, ... So the flows before the window's first frame all have the
-        coefficients of the whole window, and flow s has those of the frames from s+1 on.
-        """
-        chosen = self.space.chosen
-        moved = torch.cat([torch.zeros(1, dtype=chosen.dtype), chosen.cumsum(0)])
-        first = form.offsets[:, 1]
-        frames = first[:, None] + torch.arange(form.window[1])
-        last = len(chosen)
-        single = torch.where((frames >= 1) & (frames <= last), chosen[(frames - 1).clamp(0, last - 1)], 0.0)
-        single[:, 0] = moved[first.clamp(0, last)]
-        return single
+def _window(form: Form) -> Window:
+    """Where each of the P K functionals looks: at the flows that move the window's frames, and at its pixels."""
+    count = form.coefficients.shape[1]
+    first, rows, columns = (form.offsets[:, axis].repeat_interleave(count) for axis in (1, 3, 4))
+    return Window(
+        first,
+        form.window[1],
+        rows[:, None] + torch.arange(form.window[3]),
+        columns[:, None] + torch.arange(form.window[4]),
+    )
 
 
 def _from_each_frame_on(rates: Tensor) -> Tensor:

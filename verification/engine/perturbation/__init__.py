@@ -2,7 +2,18 @@
 
 from verification.engine.perturbation.imposition import displacements, impose, warp
 from verification.engine.perturbation.norms import Norm
-from verification.engine.perturbation.spaces import SPACES, FlowSpace, Pixels, Space, build_space, unit_of
+from verification.engine.perturbation.spaces import (
+    SPACES,
+    FlowSpace,
+    Pixels,
+    Space,
+    Window,
+    build_space,
+    check_space,
+    name_of,
+    spellings,
+    unit_of,
+)
 from verification.engine.perturbation.units import Unit
 
 __all__ = [
@@ -12,9 +23,13 @@ __all__ = [
     "Pixels",
     "Space",
     "Unit",
+    "Window",
     "build_space",
+    "check_space",
     "displacements",
     "impose",
+    "name_of",
+    "spellings",
     "unit_of",
     "warp",
 ]

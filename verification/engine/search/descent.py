@@ -71,8 +71,8 @@ def descend(problem: Problem, plan: Plan, start: Tensor, limit: float) -> Iterat
             # Further out only as long as that lowers the margin: elsewhere the direction has to turn first.
             wanted = min(wanted, reached * (1 + stretch))
         room = problem.space.room(problem.frames, -average)
-        radius = _in_coordinates(problem, wanted)
-        extreme = _sized(problem, steepest(average, problem.norm, radius, plan.reach, room), wanted)
+        extreme = steepest(problem.space, average, problem.norm, wanted, plan.reach, room)
+        extreme = _sized(problem, extreme, wanted)
         a = problem.shortest(_sized(problem, (1 - turn) * a + turn * extreme, wanted))
 
 
@@ -95,12 +95,6 @@ def _wanted_norm(seen: Evaluation, gradient: Tensor, stretch: float) -> float:
     else:
         wanted = seen.norm * (1 - stretch if seen.adversarial else 1 + stretch)
     return min(max(wanted, seen.norm * (1 - stretch)), seen.norm * (1 + stretch))
-
-
-def _in_coordinates(problem: Problem, distance: float) -> float:
-    """The Lp norm of coordinates `a` whose perturbation has the norm `distance`, for a uniformly scaled space."""
-    ones = torch.ones(problem.space.shape)
-    return distance * float(problem.norm.of(ones)) / float(problem.space.norm(ones, problem.norm))
 
 
 def _sized(problem: Problem, a: Tensor, norm: float) -> Tensor:

@@ -76,5 +76,5 @@ def _pull_back(problem: Problem, rates: Tensor) -> Tensor:
 
 def _unit(problem: Problem, gradient: Tensor, reach: float) -> Tensor:
     room = problem.space.room(problem.frames, -gradient)
-    direction = steepest(gradient, problem.norm, 1.0, reach, room)
+    direction = steepest(problem.space, gradient, problem.norm, 1.0, reach, room)
     return direction / max(problem.norm_of(direction), 1e-30)

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
-from verification.engine.perturbation import Norm
+from verification.engine.perturbation import Norm, Space
 
 
-def steepest(gradient: Tensor, norm: Norm, radius: float, reach: float, room: Tensor | None = None) -> Tensor:
-    """The point `u` with `||u||_p <= radius` that minimises `gradient . u`; the shape is that of `gradient`.
+def steepest(
+    space: Space, gradient: Tensor, norm: Norm, radius: float, reach: float, room: Tensor | None = None
+) -> Tensor:
+    """Coordinates `a` with `||B a||_p <= radius` that go down `gradient . a` as far as they can.
 
     In L1 the exact minimiser moves a single coordinate, for which a linear model is worth little beyond `reach`: there
     each coordinate goes at most that far and as many move as the radius pays for. `room`: how far each coordinate can go
@@ -15,13 +17,27 @@ def steepest(gradient: Tensor, norm: Norm, radius: float, reach: float, room: Te
     """
     if room is not None:
         gradient = torch.where(room > 0, gradient, torch.zeros_like(gradient))
+    scales = space.scales(norm)
+    if scales is None:
+        return space.extreme(gradient, norm) * radius
+    # In the coordinates s a the norm is the p-norm.
+    scales = scales.to(gradient)
+    gradient = gradient / scales
     if norm is Norm.LINF:
-        return gradient.sign() * -radius
-    if norm is Norm.L2:
-        return gradient * (-radius / float(torch.linalg.vector_norm(gradient).clamp(min=1e-30)))
+        scaled = gradient.sign() * -radius
+    elif norm is Norm.L2:
+        scaled = gradient * (-radius / float(torch.linalg.vector_norm(gradient).clamp(min=1e-30)))
+    elif room is None and scales.numel() == 1:
+        scaled = _shared(gradient, radius, reach * float(scales))
+    else:
+        most = torch.full_like(gradient, reach) if room is None else room.clamp(max=reach)
+        scaled = _filled(gradient.flatten(), radius, (most * scales).flatten()).view_as(gradient)
+    return scaled / scales
+
+
+def _shared(gradient: Tensor, radius: float, reach: float) -> Tensor:
+    """The steepest coordinates, all equally far, as many as the radius pays for if each goes about as far as `reach`."""
     flat = gradient.flatten()
-    if room is not None:
-        return _filled(flat, radius, room.flatten().clamp(max=reach)).view_as(gradient)
     reach = max(reach, radius / flat.numel())
     count = min(max(1, round(radius / reach)), flat.numel())
     chosen = flat.abs().topk(count).indices

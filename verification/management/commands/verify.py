@@ -15,9 +15,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from verification.demo.footage import FootageError
-from verification.engine import EXTRACTORS, SPACES, Budget, EngineError, Norm, Result, verify
+from verification.engine import EXTRACTORS, Budget, EngineError, Norm, Result, verify
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
+from verification.engine.perturbation import spellings
 from verification.management.classifier_options import add_classifier_arguments
 from verification.services.command_line import Question, read_question
 from verification.services.terminal import TerminalObserver, summary
@@ -81,9 +82,9 @@ def _add_question_arguments(parser: CommandParser) -> None:
     parser.add_argument("--norm", choices=[norm.value for norm in Norm], default=Norm.L2.value)
     parser.add_argument(
         "--space",
-        choices=list(SPACES),
+        metavar="SPACE",
         default="dense",
-        help="which changes are allowed: of the flow, or of the pixels",
+        help=f"which changes are allowed, of the flow or of the pixels: {', '.join(spellings())} (default: dense)",
     )
     parser.add_argument(
         "--flows",

@@ -1,7 +1,11 @@
 """What a manipulation space is: a linear map `delta = B a` with the norm of `delta` (engine contract, section 3)."""
 
+import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -9,7 +13,22 @@ from torch import Tensor
 from verification.engine.errors import SpecificationError
 from verification.engine.perturbation.imposition import displacements, warp
 from verification.engine.perturbation.norms import Norm
+from verification.engine.perturbation.spaces.window import Window
 from verification.engine.perturbation.units import Unit
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The clip that a space is made for: `length` frames of `height` x `width`, and which of its flows may change.
+
+    `flows`: numbered from 1, None for all. `flow`: gives P(v), (l-1, 2, h, w), pixels, to a space that depends on it.
+    """
+
+    length: int
+    height: int
+    width: int
+    flows: tuple[int, ...] | None
+    flow: Callable[[], Tensor]
 
 
 class Space(ABC):
@@ -20,6 +39,8 @@ class Space(ABC):
     """
 
     name: ClassVar[str]
+    #: How it is written: the name, or with what has to follow a colon, for example `blocks:2x2`.
+    example: ClassVar[str]
     unit: ClassVar[Unit]
     #: What is changed, in words: "no change of the flow ...".
     subject: ClassVar[str]
@@ -28,6 +49,21 @@ class Space(ABC):
 
     def __init__(self, length: int, height: int, width: int) -> None:
         self.length, self.height, self.width = length, height, width
+
+    @classmethod
+    @abstractmethod
+    def build(cls, setting: Setting, argument: str) -> Self:
+        """The space for a clip. Raises SpecificationError for flows or an argument that do not fit it."""
+
+    @classmethod
+    def check(cls, setting: Setting, argument: str) -> None:
+        """Raises SpecificationError for what is wrong whatever the flow of the clip is; does not ask for it."""
+        cls.build(setting, argument)
+
+    @property
+    def dimensions(self) -> int:
+        """The number of coordinates, K."""
+        return math.prod(self.shape)
 
     @property
     @abstractmethod
@@ -46,6 +82,17 @@ class Space(ABC):
     @abstractmethod
     def norm(self, a: Tensor, norm: Norm) -> Tensor:
         """`||B a||_p` as a scalar tensor."""
+
+    @abstractmethod
+    def scales(self, norm: Norm) -> Tensor | None:
+        """Numbers s, in a shape that fits `a`, with `||B a||_p = ||s a||_p`; None where there are none (see `extreme`)."""
+
+    def extreme(self, gradient: Tensor, norm: Norm) -> Tensor:
+        """Coordinates that go down `gradient`, which has their shape, about as steeply as any with `||B a||_p = 1`.
+
+        Only asked for where there are no `scales`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has scales")
 
     @abstractmethod
     def steepness(self, gradient: Tensor, norm: Norm) -> float:
@@ -98,6 +145,10 @@ class FlowSpace(Space):
             )
         self.flows = chosen
 
+    @classmethod
+    def build(cls, setting: Setting, argument: str) -> Self:
+        return cls(setting.length, setting.height, setting.width, setting.flows)
+
     @property
     def delta_shape(self) -> tuple[int, ...]:
         return (self.length - 1, 2, self.height, self.width)
@@ -109,15 +160,35 @@ class FlowSpace(Space):
         return warp(frames, motion)
 
     def steepness(self, gradient: Tensor, norm: Norm) -> float:
-        copies = self.chosen.to(gradient.device)[None]
-        return float(self.support(gradient[None], torch.zeros_like(gradient)[None], copies, norm))
+        return float(self.support(gradient[None], torch.zeros_like(gradient)[None], self.everywhere(1), norm))
 
-    @property
-    def chosen(self) -> Tensor:
-        """(l-1,) float64, 1 for the flows that may change and 0 for the others."""
-        mask = torch.zeros(self.length - 1, dtype=torch.float64)
+    def everywhere(self, count: int) -> Window:
+        """Where `count` functionals look that have coefficients for every flow and pixel."""
+        return Window.whole(count, self.length - 1, self.height, self.width)
+
+    @cached_property
+    def moving(self) -> Tensor:
+        """(l-1, h or 1, w or 1) float64: 1 where a flow may change, else 0; sides of 1 where all pixels are alike."""
+        mask = torch.zeros((self.length - 1, 1, 1), dtype=torch.float64)
         mask[[flow - 1 for flow in self.flows]] = 1.0
         return mask
+
+    @cached_property
+    def before(self) -> Tensor:
+        """(l, h or 1, w or 1) float64: how many flows that may change move each frame."""
+        return torch.cat([torch.zeros_like(self.moving[:1]), self.moving.cumsum(0)])
+
+    def copies(self, window: Window) -> Tensor:
+        """(n, t, wh or 1, ww or 1) float64: of how many flows that may change each entry has the coefficients."""
+        flow, there = window.flow_of(self.length - 1)
+        alike = self.moving.shape[1:] == (1, 1)
+        rows = window.rows[:, :1] * 0 if alike else window.rows.clamp(0, self.height - 1)
+        columns = window.columns[:, :1] * 0 if alike else window.columns.clamp(0, self.width - 1)
+        rows, columns = rows[:, None, :, None], columns[:, None, None, :]
+        copies = self.moving[flow[:, :, None, None], rows, columns] * there[:, :, None, None]
+        first = window.first.clamp(0, self.length - 1)[:, None, None, None]
+        copies[:, :1] = self.before[first, rows, columns]
+        return copies
 
     def scatter(self, fields: Tensor) -> Tensor:
         """Put one (2, h, w) field per chosen flow into the whole (l-1, 2, h, w) sequence; the rest is zero."""
@@ -125,16 +196,22 @@ class FlowSpace(Space):
         return fields.new_zeros((self.length - 1, *fields.shape[1:])).index_copy(0, index, fields)
 
     @abstractmethod
+    def stride(self, norm: Norm) -> float:
+        """A bound on every component of one flow's change at one pixel, over the ball `||B a||_p <= 1`; pixels."""
+
     def reach(self, radius: float, norm: Norm) -> Tensor:
         """(l,) float64, pixels: a bound on every component of `|D_t(x)|` over the ball `||B a||_p <= radius`."""
+        # D_t(x) adds up one component of every earlier flow; n numbers in an Lp ball sum to at most n^(1-1/p) r.
+        moved = self.before.amax((1, 2))
+        factor = {Norm.L1: moved.clamp(max=1), Norm.L2: moved.sqrt(), Norm.LINF: moved}[norm]
+        return factor * (radius * self.stride(norm))
 
     @abstractmethod
-    def support(self, signed: Tensor, spread: Tensor, copies: Tensor, norm: Norm) -> Tensor:
+    def support(self, signed: Tensor, spread: Tensor, window: Window, norm: Norm) -> Tensor:
         """`max sum (signed . delta + spread . |delta|)` over the unit ball `||delta||_p <= 1` of this space.
 
-        `signed`, `spread`: (rows, j, 2, wh, ww), `spread >= 0`: the functional's coefficients on a window of pixels.
-        Entry j stands for `copies[rows, j]` chosen flows that all have these same coefficients (0: none). Pixels
-        outside the window have coefficient zero. Returns (rows,). An upper bound is allowed, a lower one never.
+        `signed`, `spread`: (n, t, 2, wh, ww), `spread >= 0`: the coefficients of n functionals for what `window` tells.
+        Pixels outside the window have coefficient zero. Returns (n,). An upper bound is allowed, a lower one never.
         """
 
     def shares(self, norm: Norm) -> bool:
@@ -148,6 +225,6 @@ class FlowSpace(Space):
         """
         return ()
 
-    def pixel_slopes(self, signed: Tensor, spread: Tensor, copies: Tensor, norm: Norm) -> Tensor:
-        """(rows, wh ww): at what rate `support` rises with the budget of one pixel. Only where the pixels share the radius."""
+    def pixel_slopes(self, signed: Tensor, spread: Tensor, window: Window, norm: Norm) -> Tensor:
+        """(n, wh ww): at what rate `support` rises with the budget of one pixel. Only where the pixels share the radius."""
         raise NotImplementedError

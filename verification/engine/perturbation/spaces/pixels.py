@@ -1,11 +1,13 @@
 """`pixels`: the clip itself is changed, `v' = clip(v + a, 0, 1)` (the paper's Def. 3). No flow is imposed."""
 
+from typing import Self
+
 import torch
 from torch import Tensor
 
 from verification.engine.errors import SpecificationError
 from verification.engine.perturbation.norms import Norm
-from verification.engine.perturbation.spaces.base import Space
+from verification.engine.perturbation.spaces.base import Setting, Space
 from verification.engine.perturbation.units import Unit
 
 
@@ -13,16 +15,18 @@ class Pixels(Space):
     """a: (l, 3, h, w), pixel values; delta = a. A distance is the norm of `v' - v`, the change that clipping leaves."""
 
     name = "pixels"
+    example = "pixels"
     unit = Unit.VALUE
     subject = "the pixels"
     strides = (1.0, 0.25, 0.5)
 
-    def __init__(self, length: int, height: int, width: int, flows: tuple[int, ...] | None = None) -> None:
-        if flows is not None:
+    @classmethod
+    def build(cls, setting: Setting, argument: str) -> Self:
+        if setting.flows is not None:
             raise SpecificationError(
                 "the space 'pixels' changes the frames themselves and no flow: leave the choice of flows at all"
             )
-        super().__init__(length, height, width)
+        return cls(setting.length, setting.height, setting.width)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -37,6 +41,9 @@ class Pixels(Space):
 
     def norm(self, a: Tensor, norm: Norm) -> Tensor:
         return norm.of(a)
+
+    def scales(self, norm: Norm) -> Tensor | None:
+        return torch.ones(())
 
     def steepness(self, gradient: Tensor, norm: Norm) -> float:
         return float(norm.dual.of(gradient))
