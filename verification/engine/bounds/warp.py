@@ -155,8 +155,10 @@ class FlowBall(Region):
             fall = wide = self._greatest(form, self.radius, shared_fall)
         if self.rounding.rigorous:
             size = form.like(form.coefficients.abs())
-            # Slopes are at most 1 and D at most the reach, so the rounding of g and k weighs at most the last term.
-            weight = size.contract(frames) + 2 * wide + 16 * size.coefficients.flatten(2).sum(2) * max(self._reach)
+            # Slopes are at most 1 and D at most the reach, so the rounding of g and k weighs at most the last term. Sums over
+            # pixels may cancel, but not their rounding: so the reach beyond the frame counts here.
+            farthest = float(self.space.reach(self.radius, self.norm).max())
+            weight = size.contract(frames) + 2 * wide + 16 * size.coefficients.flatten(2).sum(2) * farthest
             centre = centre - self.rounding.gamma(4 * form.coefficients[0, 0].numel()) * weight
         return torch.stack([centre, centre - fall, centre - wide], -1)
 
