@@ -20,7 +20,7 @@ from verification.engine.bounds.places import CROWD, Place, Places, places_of
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Allowance, Pulled, Site
-from verification.engine.relaxation import Cone, Form, Interval
+from verification.engine.relaxation import Cone, Enclosure, Form, Interval
 
 #: Where more of a value's elements than this want linear bounds, all get them: channels then share their windows.
 _MOST = 0.5
@@ -86,6 +86,10 @@ class LinearBounds:
         self._places: dict[int, Places] = {}
         self._seen = {} if places is None else places
         self._readers = readers_of(graph)
+        enclosed = region.enclosed()
+        self._dimensions = None if enclosed is None else len(enclosed.slopes)
+        self._enclosures: list[Enclosure | None] = [enclosed]
+        last_use = graph.last_use()
         self._pooled = pooled_of(graph)
         wanted = wanted_of(graph)
         for number, node in enumerate(graph.nodes, start=1):
@@ -95,11 +99,29 @@ class LinearBounds:
             known = None if None in cones else tuple(cone for cone in cones if cone is not None)
             self.sites.append(Site(shapes, inputs, self.rounding, allowance=self.allowance, cones=known))
             self._touch(number)
-            box = node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
+            box = self._enclosed(
+                number, node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
+            )
             self._inquire(number, box)
             self._keep(number, box)
             if wanted[number] and not node.operation.exact_interval:
                 self._refine(number, box, wanted)
+            for value in node.inputs:
+                if last_use[value] <= number:
+                    self._enclosures[value] = None
+
+    def _enclosed(self, number: int, box: Interval) -> Interval:
+        """What the enclosures of the inputs leave of the interval of value `number`, in regions that have enclosures."""
+        if self._dimensions is None:
+            self._enclosures.append(None)
+            return box
+        node = self.graph.nodes[number - 1]
+        inputs = tuple(x for x in (self._enclosures[value] for value in node.inputs) if x is not None)
+        known = (
+            node.operation.enclose(inputs, self.sites[number - 1]) if inputs else Enclosure.of(box, self._dimensions)
+        )
+        self._enclosures.append(known)
+        return box.intersect(known.interval(self.rounding))
 
     def _touch(self, number: int) -> None:
         """Decide whether the relaxation of node `number` is to go through its value at the clip."""
@@ -237,6 +259,18 @@ class LinearBounds:
     def margins(self, label: int) -> Tensor:
         """(C - 1,): lower bounds of `N(v, label) - N(v, c)` for every other class c, in the order of the classes."""
         return torch.cat([self.bound(rows) for rows in self.margin_batches(label)])
+
+    def below(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """For functionals `rows` (K, 1, C) of the logits constants (K,) and slopes (K, dimensions) of the enclosed clip.
+
+        `rows . logits >= constants + slopes . z` for all parameters z in [-1, 1]^dimensions.
+        """
+        assert self._dimensions is not None
+        inner, constant, _ = self._pull(len(self.graph.nodes), self._of_logits(rows), len(rows), lambda _: None)
+        if inner is None:
+            return constant[0], constant.new_zeros((len(rows), self._dimensions))
+        constants, slopes = self.region.below(inner)
+        return (constants + constant)[0], slopes[0]
 
     def bound(self, rows: Tensor) -> Tensor:
         """(K,): lower bounds of the functionals `rows` (K, 1, C) of the logits."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from verification.engine.errors import UnsupportedOperationError
-from verification.engine.relaxation import Cone, Form, Interval, Planes, Rounding
+from verification.engine.relaxation import Cone, Enclosure, Form, Interval, Planes, Rounding
 from verification.engine.relaxation.transpose import pull_selection
 
 Shape = tuple[int, ...]
@@ -138,6 +138,23 @@ class Operation(ABC):
         """The operation without its constants: `f(x) - f(x') = linear_part(x - x')`; None for those that are not affine."""
         return None
 
+    def enclose(self, inputs: Sequence[Enclosure], site: Site) -> Enclosure:
+        """The output as a linear function of the parameters of the inputs' enclosures.
+
+        There is at least one input. Exact for affine operations, up to what the inputs' errors become. The others have rules
+        of their own, or else know no more than an interval.
+        """
+        part, rounding = self.linear_part(), site.rounding
+        dimensions = len(inputs[0].slopes)
+        if part is None:
+            return Enclosure.of(self.interval(rounding, *site.boxes), dimensions)
+        centre = self.concrete(*(x.centre for x in inputs))
+        slopes = torch.stack([part.concrete(*(x.slopes[k] for x in inputs)) for k in range(dimensions)])
+        lost = rounding.gamma(sum(x.centre.numel() for x in inputs))
+        errors = [x.error + lost * (2 * x.centre.abs() + x.slopes.abs().sum(0)) for x in inputs]
+        spread = part.interval(rounding, *(Interval(-error, error) for error in errors))
+        return Enclosure(centre, slopes, spread.magnitude + lost * centre.abs() + rounding.underflow)
+
     #: True if the output's interval is as good as the inputs' intervals: no linear bound of its own is worth while.
     exact_interval = False
 
@@ -237,6 +254,35 @@ class Elementwise(Operation):
             margin = site.rounding.gamma(a[0, 0].numel()) * form.like(size).contract(seen[:, 2 * count + 2])
             constant = constant - margin
         return Pulled(forms, constant)
+
+    def enclose(self, inputs: Sequence[Enclosure], site: Site) -> Enclosure:
+        """Between two planes, which need not be parallel: their mean, and the most that lies between on the boxes."""
+        rounding, count = site.rounding, len(inputs)
+        planes = self._enclosing(site)
+        means, tilts, middle, height = (
+            planes[:count],
+            planes[count : 2 * count],
+            planes[2 * count],
+            planes[2 * count + 1],
+        )
+        # f >= sum (mean + tilt) x + middle + height and f <= sum (mean - tilt) x + middle - height.
+        least, most = middle + height, middle - height
+        centre, slopes, error = torch.zeros_like(least), torch.zeros_like(inputs[0].slopes), torch.zeros_like(least)
+        for x, mean, tilt, box in zip(inputs, means, tilts, site.boxes, strict=True):
+            ends = tilt * box.lower, tilt * box.upper
+            least = least + torch.minimum(*ends)
+            most = most + torch.maximum(-ends[0], -ends[1])
+            centre, slopes, error = centre + mean * x.centre, slopes + mean * x.slopes, error + mean.abs() * x.error
+        centre, error = centre + (least + most) / 2, error + (most - least) / 2
+        size = torch.stack(
+            [m.abs() * (x.centre.abs() + x.slopes.abs().sum(0)) for x, m in zip(inputs, means, strict=True)]
+        )
+        margin = rounding.gamma(8 * count) * (size.sum(0) + error + (planes[-1] if rounding.rigorous else 0.0))
+        return Enclosure(centre, slopes, error + margin)
+
+    def _enclosing(self, site: Site) -> Tensor:
+        """The planes between which `enclose` looks, as `prepared` gives them."""
+        return site.kept("planes", lambda: self._prepared(site))
 
     def derivatives(self, rounding: Rounding, *boxes: Interval) -> tuple[Interval, ...]:
         """All partial derivatives on the boxes, one interval for each input; at kinks all slopes in between."""

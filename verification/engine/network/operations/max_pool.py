@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from verification.engine.network.lowering import Lowering, Value, lowers, spread
 from verification.engine.network.operations.base import Inquiry, Operation, Pulled, Site, between
-from verification.engine.relaxation import Cone, Form, Interval, Rounding
+from verification.engine.relaxation import Cone, Enclosure, Form, Interval, Rounding
 from verification.engine.relaxation.transpose import pull_selection
 
 _AT_ONCE = 1 << 22  # elements of the input whose planes are made at a time
@@ -73,7 +73,7 @@ class MaxPool(Operation):
             return
         if bool(idle.all()):
             return  # there is nothing to keep that the intervals do not say
-        favourite, most, least = self._boxed(site.boxes[0], site.rounding)
+        favourite, most, least = site.memory.get("differences") or self._boxed(site.boxes[0], site.rounding)
         for bound, sign in ((most, -1.0), (least, 1.0)):
             yield from self._ask((most > 0) & ~idle.unsqueeze(-1), favourite, site, sign, {1: bound})
         site.memory["differences"] = favourite, most, least
@@ -116,6 +116,30 @@ class MaxPool(Operation):
         better = learnt[:, 1] < known if sign < 0 else learnt[:, 1] > known
         for number, bound in bounds.items():
             bound[at] = torch.where(better, learnt[:, number], bound[at])
+
+    def enclose(self, inputs: Sequence[Enclosure], site: Site) -> Enclosure:
+        """The favourite, and half of the most by which another may exceed it. Keeps `differences` as `inquire` does."""
+        (x,) = inputs
+        favourite, most, least = self._boxed(site.boxes[0], site.rounding)
+        parts = [self.windows(part) for part in (x.centre, x.error, *x.slopes)]
+        padding = parts[0] == -torch.inf
+        parts = [part.masked_fill(padding, 0.0) for part in parts]
+        centre, error, *slopes = (part.gather(-1, favourite) for part in parts)
+        middle, reach = parts[0] - centre, parts[1] + error
+        size = parts[0].abs() + centre.abs() + reach
+        for part, slope in zip(parts[2:], slopes, strict=True):
+            reach, size = reach + (part - slope).abs(), size + part.abs() + slope.abs()
+        reach = reach + site.rounding.gamma(len(parts)) * size
+        itself = torch.zeros_like(padding).scatter(-1, favourite, True)
+        known = padding | itself
+        most = torch.where(known, most, torch.minimum(most, middle + reach))
+        least = torch.where(known, least, torch.maximum(least, middle - reach))
+        site.memory["differences"] = favourite, most, least
+        site.memory["rivals"] = (most > 0).scatter(-1, favourite, True)
+        height = most.clamp(min=0).amax(-1) / 2
+        margin = site.rounding.gamma(2) * (centre[..., 0].abs() + height)
+        tilts = torch.stack(slopes)[..., 0] if slopes else x.slopes.new_zeros((0, *height.shape))
+        return Enclosure(centre[..., 0] + height, tilts, error[..., 0] + height + margin)
 
     def cone(self, site: Site) -> Cone | None:
         """A maximum of upper ends is convex, as it must be. Below lies the element that is largest at the clip itself."""

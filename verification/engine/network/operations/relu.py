@@ -1,7 +1,7 @@
 """ReLU and LeakyReLU: piecewise linear with one kink at zero."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,6 +52,11 @@ class Relu(Elementwise):
         planes = self.planes(rounding, *boxes)
         below = torch.where(self.undecided(boxes[0]), slopes[0].clamp(self.slope, 1.0), planes.lower_slopes[0])
         return Planes((below,), planes.lower_intercept, planes.upper_slopes, planes.upper_intercept)
+
+    def _enclosing(self, site: Site) -> Tensor:
+        """Below a parallel of the chord: nothing else costs an enclosure less."""
+        planes = self.planes(site.rounding, *site.boxes)
+        return self.prepared(replace(planes, lower_slopes=planes.upper_slopes), site)
 
     def cone(self, site: Site) -> Cone | None:
         """Convex: so are the upper ends. Below, the function lies above the straight line on the apex's side of the kink."""

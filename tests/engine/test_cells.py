@@ -1,0 +1,173 @@
+"""Cells of spaces with few dimensions: their linear bounds hold, and no adversarial example is nearer than they say."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from verification.engine.bounds.cell import Cell, fields_of
+from verification.engine.bounds.distance import Yardstick, least_distances
+from verification.engine.bounds.linear import LinearBounds
+from verification.engine.bounds.problem import Problem
+from verification.engine.game.cells import CellSearch
+from verification.engine.network.export import export_graph
+from verification.engine.network.operations.base import Operation, Site
+from verification.engine.network.operations.gate import Gate
+from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.product import Product
+from verification.engine.network.operations.relu import Relu
+from verification.engine.network.operations.sigmoid import Sigmoid
+from verification.engine.perturbation import FlowSpace, Norm, build_space
+from verification.engine.relaxation import Enclosure, Rounding
+
+
+class _Pooled(nn.Module):
+    """Convolution, ReLU, max-pooling and an LSTM over the frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.lstm = nn.LSTM(4 * 3 * 4, 6, batch_first=True)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        features = self.pool(self.convolution(clips.flatten(0, 1)).relu()).flatten(1)
+        states, _ = self.lstm(features.view(clips.shape[0], clips.shape[1], -1))
+        logits: Tensor = self.head(states[:, -1])
+        return logits
+
+
+def _problem(space: str, norm: Norm = Norm.L2, flows: tuple[int, ...] | None = None) -> Problem:
+    torch.manual_seed(1)
+    frames = torch.rand(3, 3, 6, 8)
+    graph = export_graph(_Pooled().eval(), (1, 3, 3, 6, 8)).cast(torch.float64, torch.device("cpu"))
+    label = int(graph(frames.double().unsqueeze(0)).argmax())
+    return Problem(graph, frames, build_space(space, 3, 6, 8, flows), norm, label)
+
+
+def _margins(problem: Problem, a: Tensor) -> Tensor:
+    logits = problem.logits(a.view(problem.space.shape))
+    others = [c for c in range(len(logits)) if c != problem.label]
+    return logits[problem.label] - logits[others]
+
+
+@pytest.mark.parametrize("space", ["translation", "blocks:1x2", "affine"])
+@pytest.mark.parametrize("half", [0.0, 0.02, 0.3, 1.6])
+def test_margins_of_all_points_of_a_cell_lie_above_its_linear_bounds(space: str, half: float) -> None:
+    problem = _problem(space)
+    assert isinstance(problem.space, FlowSpace)
+    fields = fields_of(problem.space, problem.frames.device)
+    centre = torch.randn(len(fields), dtype=torch.float64)
+    cell = Cell(problem.frames, fields, centre - half, centre + half, Rounding(rigorous=True))
+    with torch.no_grad():
+        bounds = LinearBounds(problem.graph, cell, effort=0)
+        constants, slopes = bounds.below(bounds.margin_rows(problem.label))
+        for _ in range(40):
+            z = (3 * torch.rand(len(fields), dtype=torch.float64) - 1.5).clamp(-1, 1)
+            assert bool((_margins(problem, centre + half * z) >= constants + slopes @ z).all())
+    if half == 0.02:  # and near the clip they are of use
+        assert bool((constants - slopes.abs().sum(1) > _margins(problem, centre) - 0.2).all())
+
+
+@pytest.mark.parametrize("space", ["translation", "affine"])
+@pytest.mark.parametrize("half", [0.02, 0.7, 1.6])
+def test_pixels_of_all_points_of_a_cell_lie_in_its_enclosure_and_reach_its_ends(space: str, half: float) -> None:
+    problem = _problem(space)
+    assert isinstance(problem.space, FlowSpace)
+    fields = fields_of(problem.space, problem.frames.device)
+    centre = torch.randn(len(fields), dtype=torch.float64)
+    enclosure = Cell(problem.frames, fields, centre - half, centre + half, Rounding(rigorous=True)).enclosure
+    farthest = torch.zeros_like(enclosure.error)
+    for _ in range(400):
+        z = (4 * torch.rand(len(fields), dtype=torch.float64) - 2).clamp(-1, 1)
+        clip = problem.perturbed((centre + half * z).view(problem.space.shape))
+        rest = clip - enclosure.centre[0] - torch.einsum("k,k...->...", z, enclosure.slopes[:, 0])
+        assert bool((rest.abs() <= enclosure.error[0]).all())
+        farthest[0] = torch.maximum(farthest[0], rest.abs())
+    assert float(farthest.sum()) > 0.3 * float(enclosure.error.sum())
+
+
+_OPERATIONS = [
+    (MaxPool((2, 2), (2, 2), (0, 0), (1, 1)), 1),
+    (MaxPool((3, 3), (2, 2), (1, 1), (1, 1)), 1),
+    (Relu(), 1),
+    (Relu(0.2), 1),
+    (Sigmoid(), 1),
+    (Product(), 2),
+    (Gate(squashed=True), 2),
+]
+
+
+@pytest.mark.parametrize(("operation", "count"), _OPERATIONS)
+def test_values_lie_in_the_enclosure_that_an_operation_makes(operation: Operation, count: int) -> None:
+    torch.manual_seed(3)
+    rounding, shape, share = Rounding(rigorous=True), (1, 3, 6, 6), 0.0
+    for size in (0.05, 0.4, 1.5):
+        parts = [torch.randn(shape, dtype=torch.float64) for _ in range(count)]
+        slopes = [size * torch.randn((2, *shape), dtype=torch.float64) for _ in range(count)]
+        inputs = [Enclosure(c, s, 0.2 * size * torch.rand_like(c)) for c, s in zip(parts, slopes, strict=True)]
+        site = Site((shape,) * count, tuple(x.interval(rounding) for x in inputs), rounding)
+        result = operation.enclose(inputs, site)
+        for _ in range(300):
+            z = (3 * torch.rand(2, dtype=torch.float64) - 1.5).clamp(-1, 1)
+            values = [
+                x.centre
+                + torch.einsum("k,k...->...", z, x.slopes)
+                + x.error * (3 * torch.rand_like(x.error) - 1.5).clamp(-1, 1)
+                for x in inputs
+            ]
+            rest = operation.concrete(*values) - result.centre - torch.einsum("k,k...->...", z, result.slopes)
+            assert bool((rest.abs() <= result.error).all())
+            share = max(share, float((rest.abs() / result.error.clamp(min=1e-9)).amax()))
+    assert share > 0.8
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+def test_no_point_with_a_negative_functional_is_nearer_than_its_least_distance(norm: Norm) -> None:
+    torch.manual_seed(2)
+    tight = []
+    for _ in range(60):
+        weights = torch.rand(3, dtype=torch.float64) + 0.5
+        centre, half = torch.randn(3, dtype=torch.float64), torch.rand(3, dtype=torch.float64)
+        constants, slopes = torch.randn(1, dtype=torch.float64), torch.randn(1, 3, dtype=torch.float64)
+        yardstick = Yardstick(norm, weights)
+        least = float(least_distances(yardstick, centre, half, constants, slopes))
+        z = (2.4 * torch.rand(20000, 3, dtype=torch.float64) - 1.2).clamp(-1, 1)
+        found = z[(constants + z @ slopes[0]) <= 0]
+        if len(found):
+            nearest = float(yardstick.of(centre + half * found).amin())
+            assert least <= nearest
+            tight.append(nearest - least)
+    assert sorted(tight)[len(tight) // 2] < 0.1
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+def test_cells_prove_more_than_nothing_and_no_attack_is_nearer(norm: Norm) -> None:
+    problem = _problem("translation", norm, flows=(1,))
+    search = CellSearch(problem, limit=None)
+    proven = [search.step(None, lambda: None) for _ in range(30)]
+    rising = [value for value in proven if value is not None]
+    assert rising == sorted(rising)
+    assert search.lower == rising[-1] > 0
+    for _ in range(300):
+        a = torch.randn(problem.space.shape, dtype=torch.float64)
+        a *= search.lower * float(torch.rand(())) ** 0.3 / problem.norm_of(a)
+        assert bool((_margins(problem, a) > 0).all())
+
+
+def test_a_restored_search_goes_on_as_if_it_had_not_been_interrupted() -> None:
+    whole = CellSearch(_problem("translation", flows=(1,)), limit=None)
+    for _ in range(12):
+        whole.step(None, lambda: None)
+    half = CellSearch(_problem("translation", flows=(1,)), limit=None)
+    for _ in range(6):
+        half.step(None, lambda: None)
+    resumed = CellSearch(_problem("translation", flows=(1,)), limit=None)
+    resumed.restore(*half.state())
+    for _ in range(6):
+        resumed.step(None, lambda: None)
+    assert (resumed.lower, resumed.target) == (whole.lower, whole.target)
+    assert all(
+        torch.equal(mine, other)
+        for mine, other in zip(*(s.frontier.tensors().values() for s in (resumed, whole)), strict=True)
+    )

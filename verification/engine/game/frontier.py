@@ -1,0 +1,93 @@
+"""The cells of a game: boxes that cover the space, each with the least distance that an adversarial example in it can have."""
+
+import heapq
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_FIRST = 64  # cells that there is room for at first
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a cell is to be split: in coordinate `dimension`, at `place`."""
+
+    dimension: int
+    place: float
+
+
+class Frontier:
+    """Boxes `lower <= a <= upper` that cover R^K, in rows of tensors so that millions of them find room.
+
+    A cell is a row. `estimate`: no adversarial example in the cell is nearer. A row that is split keeps the lower half; the
+    upper half is a new one.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self.count = 1
+        self._lower = torch.full((_FIRST, dimensions), -torch.inf, dtype=torch.float64)
+        self._upper = torch.full((_FIRST, dimensions), torch.inf, dtype=torch.float64)
+        self._estimate = torch.zeros(_FIRST, dtype=torch.float64)
+        self._dimension = torch.full((_FIRST,), -1, dtype=torch.int32)
+        self._place = torch.zeros(_FIRST, dtype=torch.float64)
+        self._open = [(0.0, 0)]
+
+    @property
+    def least(self) -> float:
+        """The least estimate of all cells: a lower bound of the distance of every adversarial example."""
+        return self._open[0][0]
+
+    def take(self) -> int:
+        """The cell of least estimate, the oldest of several; it is to be put back."""
+        return heapq.heappop(self._open)[1]
+
+    def put(self, cell: int, estimate: float, cut: Cut | None) -> None:
+        """Put a cell back: what is known of its distance now, and where to split it if that is not enough."""
+        self._estimate[cell] = estimate
+        self._dimension[cell] = -1 if cut is None else cut.dimension
+        self._place[cell] = 0.0 if cut is None else cut.place
+        heapq.heappush(self._open, (estimate, cell))
+
+    def box(self, cell: int) -> tuple[Tensor, Tensor]:
+        """(K,) each; infinite where the cell has no end."""
+        return self._lower[cell].clone(), self._upper[cell].clone()
+
+    def estimate_of(self, cell: int) -> float:
+        return float(self._estimate[cell])
+
+    def cut_of(self, cell: int) -> Cut | None:
+        dimension = int(self._dimension[cell])
+        return None if dimension < 0 else Cut(dimension, float(self._place[cell]))
+
+    def split(self, cell: int, cut: Cut) -> tuple[int, int]:
+        """Both halves, with the estimate of the whole; neither is put back."""
+        if self.count == len(self._estimate):
+            self._grow()
+        other, self.count = self.count, self.count + 1
+        for rows in (self._lower, self._upper, self._estimate):
+            rows[other] = rows[cell]
+        self._upper[cell, cut.dimension] = cut.place
+        self._lower[other, cut.dimension] = cut.place
+        return cell, other
+
+    def _grow(self) -> None:
+        for name in ("_lower", "_upper", "_estimate", "_dimension", "_place"):
+            rows = getattr(self, name)
+            setattr(self, name, torch.cat([rows, torch.zeros_like(rows)]))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All cells, for `restore`; none must be taken."""
+        names = ("lower", "upper", "estimate", "dimension", "place")
+        return {name: getattr(self, f"_{name}")[: self.count].clone() for name in names}
+
+    @classmethod
+    def restore(cls, tensors: dict[str, Tensor]) -> "Frontier":
+        """The frontier that gave these tensors."""
+        frontier = cls(tensors["lower"].shape[1])
+        for name, rows in tensors.items():
+            setattr(frontier, f"_{name}", rows.cpu().clone())
+        frontier.count = len(tensors["lower"])
+        frontier._open = [(estimate, cell) for cell, estimate in enumerate(tensors["estimate"].tolist())]
+        heapq.heapify(frontier._open)
+        return frontier
