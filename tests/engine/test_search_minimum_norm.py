@@ -93,15 +93,16 @@ def test_a_descent_goes_further_out_only_while_the_margin_falls(norm: Norm) -> N
         assert one.norm <= 1.4 * least.norm * (1 + 1e-3)
 
 
-def test_one_descent_beats_a_published_search_on_a_real_clip() -> None:
-    """The fast minimum-norm attack (Pintor et al. 2021) finds 0.0322 px in 300 steps."""
+def test_it_beats_a_published_search_on_a_real_clip_with_less_than_half_its_steps() -> None:
+    """The fast minimum-norm attack (Pintor et al. 2021) finds 0.0322 px in 300 steps; this one 0.026, a little more or less
+    on other processors, whose rounding leads descents elsewhere."""
     labels = ["Biking", "Diving", "GolfSwing", "Punch", "Rowing"]
     classifier = load_classifier(lrcn_file(), labels=labels, channels="bgr", sampling="floor")
     wanted = classifier.input
     size = wanted.height, wanted.width
     clip = read_clip(ucf_clip("v_Biking_g01_c04"), frames=wanted.frames, size=size, sampling=wanted.sampling)
 
-    search = searched(Problem.build(Specification(clip, classifier, Norm.LINF, "dense")), 42)
+    search = searched(Problem.build(Specification(clip, classifier, Norm.LINF, "dense")), 140)
 
     assert search.norm < 0.0322
 
