@@ -1,6 +1,5 @@
 """A real Chromium, as it is installed on this machine, and the real server that it talks to."""
 
-import os
 import shutil
 from collections.abc import Iterator
 
@@ -30,13 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser. Where continuous integration runs it must be there; elsewhere its tests are skipped."""
+    """The browser; without one its tests are skipped, and `script/test` says so at its end."""
     executable = next(filter(None, map(shutil.which, _NAMES)), None)
     if executable is None:
-        reason = "no Chromium on this machine: install the package chromium"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        pytest.skip("no Chromium on this machine: install the package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
         yield browser
