@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from verification.engine.bounds.cell import Cell, fields_of
+from verification.engine.bounds.cell import Cell
+from verification.engine.bounds.cell_margins import CellMargins
 from verification.engine.bounds.distance import Yardstick, least_distances
-from verification.engine.bounds.linear import LinearBounds
+from verification.engine.bounds.fields import Fields
+from verification.engine.bounds.lattice_images import LatticeImages
 from verification.engine.bounds.problem import Problem
+from verification.engine.bounds.stem import Stem
 from verification.engine.game.cells import CellSearch
 from verification.engine.network.export import export_graph
 from verification.engine.network.operations.base import Operation, Site
@@ -51,22 +54,75 @@ def _margins(problem: Problem, a: Tensor) -> Tensor:
     return logits[problem.label] - logits[others]
 
 
+def _inside(lower: Tensor, upper: Tensor) -> Tensor:
+    """A point of a cell, often on its sides."""
+    return lower + (upper - lower) * (1.6 * torch.rand_like(lower) - 0.3).clamp(0, 1)
+
+
+@pytest.mark.parametrize("flows", [None, (1,)])
 @pytest.mark.parametrize("space", ["translation", "blocks:1x2", "affine"])
-@pytest.mark.parametrize("half", [0.0, 0.02, 0.3, 1.6])
-def test_margins_of_all_points_of_a_cell_lie_above_its_linear_bounds(space: str, half: float) -> None:
+@pytest.mark.parametrize("half", [0.0, 0.02, 0.5, 1.6])
+def test_margins_of_all_points_of_a_cell_lie_above_its_linear_bounds(
+    space: str, flows: tuple[int, ...] | None, half: float
+) -> None:
+    problem = _problem(space, flows=flows)
+    margins = CellMargins(problem)
+    centres = 3 * torch.randn(6, problem.space.dimensions, dtype=torch.float64)
+    centres[2] = centres[2].round()
+    centres[3] = centres[3].round() + half
+    centres[5] *= 10  # far beyond the frame
+    for refined in (False, True):
+        found = margins(centres - half, centres + half, refined, lambda: None)
+        for centre, bounds in zip(centres, found, strict=True):
+            assert bounds is not None
+            for _ in range(30):
+                a = _inside(centre - half, centre + half)
+                z = ((a - bounds.centre) / bounds.half.clamp(min=1e-300)).clamp(-1, 1)
+                assert bool((_margins(problem, a) >= bounds.constants + bounds.slopes @ z).all())
+            if half <= 0.02:  # and such small cells lose hardly anything
+                least = bounds.constants - bounds.slopes.abs().sum(1)
+                assert bool((least > _margins(problem, centre) - 0.1).all())
+
+
+def test_cells_between_lattice_lines_are_proven_where_kinds_of_displacement_share_their_parameters() -> None:
+    problem = _problem("translation", flows=(1,))
+    margins = CellMargins(problem)
+    corners = torch.tensor([[0.0, 0.0], [2.0, -1.0], [-3.0, 1.0]], dtype=torch.float64)
+    for corner, bounds in zip(corners, margins(corners, corners + 1, True, lambda: None), strict=True):
+        assert bounds is not None
+        least = float((bounds.constants - bounds.slopes.abs().sum(1)).amin())
+        true = min(float(_margins(problem, _inside(corner, corner + 1)).amin()) for _ in range(200))
+        assert 0 < least <= true  # a linear bound of each pixel by itself proves none of them
+
+
+@pytest.mark.parametrize("space", ["translation", "blocks:2x2", "affine"])
+def test_a_cell_is_bounded_in_a_batch_as_it_is_alone(space: str) -> None:
     problem = _problem(space)
+    margins = CellMargins(problem)
+    centres = torch.randn(5, problem.space.dimensions, dtype=torch.float64)
+    for refined in (False, True):
+        together = margins(centres - 0.3, centres + 0.4, refined, lambda: None)
+        for centre, bounds in zip(centres, together, strict=True):
+            (alone,) = margins(centre[None] - 0.3, centre[None] + 0.4, refined, lambda: None)
+            assert alone is not None
+            assert bounds is not None
+            torch.testing.assert_close(bounds.constants, alone.constants, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(bounds.slopes, alone.slopes, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("space", ["translation", "blocks:2x2"])
+def test_images_at_whole_pixels_tell_the_same_as_the_clips_themselves(space: str) -> None:
+    problem, rounding = _problem(space), Rounding(rigorous=True)
     assert isinstance(problem.space, FlowSpace)
-    fields = fields_of(problem.space, problem.frames.device)
-    centre = torch.randn(len(fields), dtype=torch.float64)
-    cell = Cell(problem.frames, fields, centre - half, centre + half, Rounding(rigorous=True))
-    with torch.no_grad():
-        bounds = LinearBounds(problem.graph, cell, effort=0)
-        constants, slopes = bounds.below(bounds.margin_rows(problem.label))
-        for _ in range(40):
-            z = (3 * torch.rand(len(fields), dtype=torch.float64) - 1.5).clamp(-1, 1)
-            assert bool((_margins(problem, centre + half * z) >= constants + slopes @ z).all())
-    if half == 0.02:  # and near the clip they are of use
-        assert bool((constants - slopes.abs().sum(1) > _margins(problem, centre) - 0.2).all())
+    fields, stem = Fields.of(problem.space, problem.frames.device), Stem.of(problem.graph)
+    images = LatticeImages(problem.frames, fields, stem, rounding, most=64)
+    centres = 4 * torch.randn(4, problem.space.dimensions, dtype=torch.float64)
+    cells = Cell.of(fields, centres - 0.6, centres + 0.5)
+    for cell, known in zip(cells, images.anchors(cells, lambda: None), strict=True):
+        for anchor, direct in stem.enclosures(cell.clip(problem.frames), rounding).items():
+            torch.testing.assert_close(known[anchor].centre, direct.centre, rtol=0, atol=1e-9)
+            torch.testing.assert_close(known[anchor].slopes, direct.slopes, rtol=0, atol=1e-9)
+            torch.testing.assert_close(known[anchor].error, direct.error, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("space", ["translation", "affine"])
@@ -74,17 +130,20 @@ def test_margins_of_all_points_of_a_cell_lie_above_its_linear_bounds(space: str,
 def test_pixels_of_all_points_of_a_cell_lie_in_its_enclosure_and_reach_its_ends(space: str, half: float) -> None:
     problem = _problem(space)
     assert isinstance(problem.space, FlowSpace)
-    fields = fields_of(problem.space, problem.frames.device)
-    centre = torch.randn(len(fields), dtype=torch.float64)
-    enclosure = Cell(problem.frames, fields, centre - half, centre + half, Rounding(rigorous=True)).enclosure
-    farthest = torch.zeros_like(enclosure.error)
+    fields = Fields.of(problem.space, problem.frames.device)
+    centre = torch.randn(fields.dimensions, dtype=torch.float64)
+    (cell,) = Cell.of(fields, centre[None] - half, centre[None] + half)
+    enclosure = cell.clip(problem.frames)
+    reach = enclosure.error[0] + enclosure.slopes[fields.dimensions :, 0].abs().sum(0)
+    farthest = torch.zeros_like(reach)
     for _ in range(400):
-        z = (4 * torch.rand(len(fields), dtype=torch.float64) - 2).clamp(-1, 1)
-        clip = problem.perturbed((centre + half * z).view(problem.space.shape))
-        rest = clip - enclosure.centre[0] - torch.einsum("k,k...->...", z, enclosure.slopes[:, 0])
-        assert bool((rest.abs() <= enclosure.error[0]).all())
-        farthest[0] = torch.maximum(farthest[0], rest.abs())
-    assert float(farthest.sum()) > 0.3 * float(enclosure.error.sum())
+        a = _inside(centre - half, centre + half)
+        z = ((a - centre) / half).clamp(-1, 1)
+        clip = problem.perturbed(a.view(problem.space.shape))
+        rest = clip - enclosure.centre[0] - torch.einsum("k,k...->...", z, enclosure.slopes[: fields.dimensions, 0])
+        assert bool((rest.abs() <= reach).all())
+        farthest = torch.maximum(farthest, rest.abs())
+    assert float(farthest.sum()) > 0.25 * float(reach.sum())
 
 
 _OPERATIONS = [

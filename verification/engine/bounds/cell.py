@@ -1,38 +1,41 @@
 """A cell: a box of coordinates `a` in a space of few dimensions, and all clips that its perturbations make.
 
-Every pixel of the perturbed clip is `F(x - D(x))` with displacements `D` that are linear in `a`. Around the cell's centre
-that is a linear function of `a` and a rest. The interpolant is bilinear between lattice lines, so on the rectangle of
-displacements of a pixel the rest is extreme where lattice lines and sides cross: there it is evaluated (docs/bounds.md).
+Every pixel of the perturbed clip is `F(x - D(x))` with displacements `D` that are linear in `a`. The interpolant is bilinear
+between lattice lines, so over the cell it is known by its values where lattice lines and sides cross (docs/bounds.md).
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from verification.engine.bounds.region import Region
-from verification.engine.perturbation import FlowSpace
+from verification.engine.bounds.fields import NEAR, Fields
+from verification.engine.bounds.surface import Surface
 from verification.engine.perturbation.imposition import warp
-from verification.engine.relaxation import Enclosure, Form, Interval, Rounding
+from verification.engine.relaxation import Enclosure
 
-_ROUNDING = 1e-15  # of a position, in pixels, times its size: values change by at most 2 a pixel
+_ROUNDING = 1e-15  # of a position, in pixels, times its size
+_STEEPEST = 16  # of all that is known of a pixel, over the brightest value, where a displacement is a pixel off
 
 
 @dataclass(frozen=True)
-class Cell(Region):
+class Cell:
     """All clips `impose(frames, B a)` with `lower <= a <= upper`; `lower`, `upper`: (K,) float64, in the order of `a.flatten()`.
 
-    `fields`: (K, l, 2, h, w) float64, pixels: the displacements that belong to each coordinate (`fields_of`).
+    `nodes`: those of its kinds of displacements (`Fields.nodes`), (S, U) along x and along y.
     """
 
-    frames: Tensor
-    fields: Tensor
+    fields: Fields
     lower: Tensor
     upper: Tensor
-    rounding: Rounding
-    radius: float = math.inf
+    nodes: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, fields: Fields, lower: Tensor, upper: Tensor) -> "list[Cell]":
+        """A cell for each row of `lower` and `upper` (B, K); their enclosures have the same parameters."""
+        nodes = fields.nodes(lower / 2 + upper / 2, upper / 2 - lower / 2)
+        return [cls(fields, low, high, (x, y)) for low, high, x, y in zip(lower, upper, *nodes, strict=True)]
 
     @cached_property
     def centre(self) -> Tensor:
@@ -44,75 +47,35 @@ class Cell(Region):
         farther = torch.maximum(self.upper - self.centre, self.centre - self.lower)
         return farther + _ROUNDING * torch.maximum(self.lower.abs(), self.upper.abs())
 
-    @cached_property
-    def extent(self) -> Tensor:
-        """(l, 2, h, w): how far each component of a pixel's displacement may be from that at the centre."""
-        return torch.einsum("k,k...->...", self.half, self.fields.abs())
+    def clip(self, frames: Tensor) -> Enclosure:
+        """The clip (1, l, 3, h, w) as a function of `z` (the first K parameters) and of what its kinds of displacement share.
 
-    @cached_property
-    def enclosure(self) -> Enclosure:
-        """The clip (1, l, 3, h, w) as a function of `z`."""
-        slopes, middle, error = self._secants()
-        changes = self.half.view(-1, 1, 1, 1, 1) * self.fields  # (K, l, 2, h, w)
-        parts = slopes[0] * changes[:, :, 0, None] + slopes[1] * changes[:, :, 1, None]
-        return Enclosure(middle.unsqueeze(0), parts.unsqueeze(1), error.unsqueeze(0))
-
-    def _secants(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Slopes (2, l, 3, h, w) along x and y, middles and errors (l, 3, h, w) of linear functions of the displacements."""
-        frames = self.frames.double()
-        place = torch.einsum("k,k...->...", self.centre, self.fields)
-        farthest = math.ceil(float(self.extent.amax()))
-        steps = [self._crossings(place, axis, farthest) for axis in range(2)]
-        values = torch.stack(
-            [torch.stack([warp(frames, place + torch.stack([s, t], 1)) for t in steps[1]]) for s in steps[0]]
-        )  # (s, t, l, 3, h, w)
-        width = 2 * self.extent.clamp(min=1e-12)
-        slopes = torch.stack(
-            [
-                (values[-1] - values[0]).mean(0) / width[:, 0, None],
-                (values[:, -1] - values[:, 0]).mean(0) / width[:, 1, None],
-            ]
-        )
-        still = (self.extent == 0).unsqueeze(2)  # (l, 2, 1, h, w)
-        slopes = torch.where(still.transpose(0, 1), 0.0, slopes)
-        line = slopes[0] * torch.stack(steps[0])[:, None, :, None] + slopes[1] * torch.stack(steps[1])[None, :, :, None]
-        rest = (values - line).flatten(0, 1)
-        least, most = rest.amin(0), rest.amax(0)
-        # Positions are rounded, and the crossings with them; so are the rest's sums, by far less than that.
-        size = (
-            max(self.frames.shape[2:]) + torch.einsum("k,k...->...", self.centre.abs(), self.fields.abs()) + self.extent
-        )
-        margin = _ROUNDING * (len(self.half) + 8) * size.sum(1, keepdim=True) * (1 + slopes.abs().sum(0))
-        return slopes, (least + most) / 2, (most - least) / 2 + margin
-
-    def _crossings(self, place: Tensor, axis: int, farthest: int) -> list[Tensor]:
-        """Displacements (l, h, w) from the centre's along one axis, rising: the sides, the lattice lines between."""
-        half = self.extent[:, axis]
-        to_line = -(place[:, axis] - place[:, axis].floor())
-        crossings = [-half]
-        for n in range(-farthest, farthest + 2):
-            crossing = (to_line + n).clamp(-half, half)
-            if not torch.equal(crossing, crossings[-1]):
-                crossings.append(crossing)
-        return crossings
-
-    def enclosed(self) -> Enclosure:
-        return self.enclosure
-
-    def below(self, form: Form) -> tuple[Tensor, Tensor]:
-        return self.enclosure.below(form.full(0), self.rounding)
-
-    def interval(self) -> Interval:
-        box = self.enclosure.interval(self.rounding)
-        return box.intersect(
-            Interval(self.frames.double().amin().expand_as(box.lower), self.frames.double().amax().expand_as(box.upper))
+        Pixels of one kind are combinations of the same functions of their displacement, which become parameters of their own:
+        `s t` and a hat for each of the `nodes` but the corners. So what they have in common can cancel out later.
+        """
+        fields, still = self.fields, self.fields.still
+        rest, moving, index = frames[:still].double(), frames[still:].double(), fields.index[still:]
+        place = torch.einsum("k,k...->...", self.centre, fields.values[:, still:])
+        x, y = (steps[:, index] for steps in self.nodes)  # (S, l, h, w)
+        seen = torch.stack([torch.stack([warp(moving, place + torch.stack([s, t], 1)) for t in y]) for s in x])
+        told = fields.members[:, still:].sum(0).unsqueeze(1) > 0
+        surface = Surface.through(seen, x.unsqueeze(2), y.unsqueeze(2), told)
+        changes = self.half.view(-1, 1, 1, 1, 1) * fields.values[:, still:]  # (K, l, 2, h, w)
+        linear = surface.slopes[0] * changes[:, :, 0, None] + surface.slopes[1] * changes[:, :, 1, None]
+        shared = (surface.shared.unsqueeze(1) * fields.members[:, still:, None]).flatten(0, 1)
+        parts = torch.cat([linear, shared])
+        error = surface.error + self.lost(moving.abs().amax())[index].unsqueeze(1)
+        return Enclosure(
+            torch.cat([rest, surface.middle]).unsqueeze(0),
+            torch.cat([rest.new_zeros((len(parts), *rest.shape)), parts], 1).unsqueeze(1),
+            torch.cat([torch.zeros_like(rest), error]).unsqueeze(0),
         )
 
-    def minimum(self, form: Form) -> Tensor:
-        return self.enclosure.minimum(form.full(0), self.rounding)
+    def lost(self, brightest: Tensor) -> Tensor:
+        """(U,): by how much pixels of each kind may differ from what their nodes tell, where none is above `brightest`.
 
-
-def fields_of(space: FlowSpace, device: torch.device) -> Tensor:
-    """(K, l, 2, h, w) float64, pixels: the displacements of every frame and pixel for each coordinate of `space` alone."""
-    unit = torch.eye(space.dimensions, dtype=torch.float64, device=device)
-    return torch.stack([space.motion(space.lift(row.view(space.shape))) for row in unit])
+        Positions are rounded, and so are the nodes. Where a line counts as a side, a piece of that length is missing.
+        """
+        reach = torch.einsum("k,kcu->u", self.half + self.centre.abs(), self.fields.kinds.abs())
+        size = 2 * max(self.fields.values.shape[3:]) + reach
+        return _STEEPEST * brightest * (_ROUNDING * (len(self.half) + 8) * size + 2 * NEAR)

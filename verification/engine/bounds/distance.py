@@ -55,7 +55,7 @@ def least_distances(yardstick: Yardstick, centre: Tensor, half: Tensor, constant
 def _in_linf(middle: Tensor, reach: Tensor, constants: Tensor, slopes: Tensor) -> Tensor:
     """The largest R for which the functional is positive on the part of the box with `|x| <= R`, by bisection."""
     low = torch.zeros_like(constants)
-    high = torch.full_like(low, float((middle.abs() + reach).amax()))
+    high = low + (middle.abs() + reach).amax()
     safe = reach.clamp(min=1e-300)
     for _ in range(_STEPS):
         size = ((low + high) / 2).unsqueeze(1)

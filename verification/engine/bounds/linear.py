@@ -14,13 +14,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from verification.engine.bounds.backward import Backward
 from verification.engine.bounds.dependence import pooled_of, readers_of, wanted_of
 from verification.engine.bounds.joint import Excess, joined
 from verification.engine.bounds.places import CROWD, Place, Places, places_of
 from verification.engine.bounds.region import Region
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Allowance, Pulled, Site
-from verification.engine.relaxation import Cone, Enclosure, Form, Interval
+from verification.engine.relaxation import Cone, Form, Interval
 
 #: Where more of a value's elements than this want linear bounds, all get them: channels then share their windows.
 _MOST = 0.5
@@ -44,7 +45,7 @@ def _never() -> None:
     """The default of `check`: nobody asks to stop."""
 
 
-class LinearBounds:
+class LinearBounds(Backward):
     """Bounds of `graph` over `region`, in the region's arithmetic.
 
     `graph` must have been cast to that arithmetic. `check` is called between pieces of work and may raise `Stopped`.
@@ -69,27 +70,23 @@ class LinearBounds:
         widest: float = 1.0,
         places: dict[int, Places | None] | None = None,
     ) -> None:
-        self.graph, self.region, self.rounding = graph, region, region.rounding
+        super().__init__(graph, region.rounding, check)
+        self.region = region
         self.item = item = torch.finfo(self.rounding.dtype).bits // 8
-        self.check, self.effort, self.room = check, effort, room
+        self.effort, self.room = effort, room
         self.memory = int(min(memory, max(room / (_PASSING * item), 1)))
         self.allowance = Allowance(room)
         self.radius = region.radius
         self.spent, self.complete = 0, effort != 0
         self._largest = math.inf if widest >= 1 else widest * math.prod(graph.input_shape)
-        self.boxes: list[Interval] = [region.interval()]
+        self.boxes.append(region.interval())
         size = sum(math.prod(graph.shape_of(value)) for value in range(len(graph.nodes) + 1))
         # Nothing comes of cones where no functional is going to be bounded.
         coned = effort != 0 and _CONED * item * size <= room
         self.cones: list[Cone | None] = [region.cone() if coned else None]
-        self.sites: list[Site] = []
         self._places: dict[int, Places] = {}
         self._seen = {} if places is None else places
         self._readers = readers_of(graph)
-        enclosed = region.enclosed()
-        self._dimensions = None if enclosed is None else len(enclosed.slopes)
-        self._enclosures: list[Enclosure | None] = [enclosed]
-        last_use = graph.last_use()
         self._pooled = pooled_of(graph)
         wanted = wanted_of(graph)
         for number, node in enumerate(graph.nodes, start=1):
@@ -99,29 +96,11 @@ class LinearBounds:
             known = None if None in cones else tuple(cone for cone in cones if cone is not None)
             self.sites.append(Site(shapes, inputs, self.rounding, allowance=self.allowance, cones=known))
             self._touch(number)
-            box = self._enclosed(
-                number, node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
-            )
+            box = node.operation.interval(self.rounding, *inputs).widened(self.rounding.underflow)
             self._inquire(number, box)
             self._keep(number, box)
             if wanted[number] and not node.operation.exact_interval:
                 self._refine(number, box, wanted)
-            for value in node.inputs:
-                if last_use[value] <= number:
-                    self._enclosures[value] = None
-
-    def _enclosed(self, number: int, box: Interval) -> Interval:
-        """What the enclosures of the inputs leave of the interval of value `number`, in regions that have enclosures."""
-        if self._dimensions is None:
-            self._enclosures.append(None)
-            return box
-        node = self.graph.nodes[number - 1]
-        inputs = tuple(x for x in (self._enclosures[value] for value in node.inputs) if x is not None)
-        known = (
-            node.operation.enclose(inputs, self.sites[number - 1]) if inputs else Enclosure.of(box, self._dimensions)
-        )
-        self._enclosures.append(known)
-        return box.intersect(known.interval(self.rounding))
 
     def _touch(self, number: int) -> None:
         """Decide whether the relaxation of node `number` is to go through its value at the clip."""
@@ -166,7 +145,7 @@ class LinearBounds:
         cost = self._cost(source, footprint)
         for start, stop in _spans(footprint, max(1, self.memory // cost), cost):
             rows = footprint.rows(start, stop)
-            inner = self._pull(source, rows, rows.positions, lambda _: None)[0]
+            inner = self._pull(source, rows, rows.positions)[0].get(0)
             if inner is None:
                 views.append(torch.zeros((rows.positions, 4), dtype=torch.int64))
                 continue
@@ -260,18 +239,6 @@ class LinearBounds:
         """(C - 1,): lower bounds of `N(v, label) - N(v, c)` for every other class c, in the order of the classes."""
         return torch.cat([self.bound(rows) for rows in self.margin_batches(label)])
 
-    def below(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """For functionals `rows` (K, 1, C) of the logits constants (K,) and slopes (K, dimensions) of the enclosed clip.
-
-        `rows . logits >= constants + slopes . z` for all parameters z in [-1, 1]^dimensions.
-        """
-        assert self._dimensions is not None
-        inner, constant, _ = self._pull(len(self.graph.nodes), self._of_logits(rows), len(rows), lambda _: None)
-        if inner is None:
-            return constant[0], constant.new_zeros((len(rows), self._dimensions))
-        constants, slopes = self.region.below(inner)
-        return (constants + constant)[0], slopes[0]
-
     def bound(self, rows: Tensor) -> Tensor:
         """(K,): lower bounds of the functionals `rows` (K, 1, C) of the logits."""
         return self.lower(len(self.graph.nodes), self._of_logits(rows))[0, :, 1]
@@ -279,27 +246,18 @@ class LinearBounds:
     def elements(self, rows: Tensor) -> list[int]:
         """The sizes of all forms of the functionals `rows` (K, 1, C) of the logits on their way to the clip."""
         sizes: list[int] = []
-        self._pull(len(self.graph.nodes), self._of_logits(rows[:1]), len(rows), sizes.append)
+        self._pull(
+            len(self.graph.nodes),
+            self._of_logits(rows[:1]),
+            len(rows),
+            leaves=lambda _, part: sizes.append(_size(part)),
+        )
         return [size * len(rows) for size in sizes]
-
-    def _of_logits(self, rows: Tensor) -> Form:
-        return Form(rows.unsqueeze(0), torch.zeros((1, 2), dtype=torch.int64), self.graph.output_shape)
 
     def margin_batches(self, label: int) -> tuple[Tensor, ...]:
         """`margin_rows`, no more of them at a time than `memory` allows."""
         size = max(math.prod(self.graph.shape_of(value)) for value in range(len(self.boxes)))
         return self.margin_rows(label).split(max(1, self.memory // size))
-
-    def margin_rows(self, label: int) -> Tensor:
-        """(C - 1, 1, C): the margins as functionals of the logits."""
-        classes = self.graph.output_shape[1]
-        rows = torch.eye(classes, dtype=self.rounding.dtype, device=self._device)
-        others = [c for c in range(classes) if c != label]
-        return (rows[label] - rows[others]).unsqueeze(1)
-
-    @property
-    def _device(self) -> torch.device:
-        return self.boxes[0].lower.device
 
     def _neurons(self, number: int) -> Tensor:
         """(2, 3, *shape): linear bounds of every element of one value (see `_learn`)."""
@@ -337,9 +295,10 @@ class LinearBounds:
     def _cost(self, number: int, form: Form) -> int:
         """The elements of the largest form on the way of one functional to the clip, found on the one in the middle."""
         row = form.rows(form.positions // 2, form.positions // 2 + 1)
-        elements = [row.coefficients[0, 0].numel()]
+        elements = [_size(row)]
         functionals = form.positions * form.coefficients.shape[1]
-        self._pull(number, row.like(row.coefficients[:, :1]), functionals, elements.append)
+        one = row.like(row.coefficients[:, :1])
+        self._pull(number, one, functionals, leaves=lambda _, part: elements.append(_size(part)))
         return max(elements)
 
     def lower(self, number: int, form: Form, place: Place | None = None) -> Tensor:
@@ -348,41 +307,16 @@ class LinearBounds:
         Those over the region always hold, the others mean something where the value has a cone, the last with `place`.
         """
         functionals = form.positions * form.coefficients.shape[1]
-        inner, constant, excesses = self._pull(number, form, functionals, lambda _: None)
-        if inner is None:
-            return constant.unsqueeze(-1).expand(-1, -1, 3)
-        return self.region.minima(inner, excesses, self._budgets, place) + constant.unsqueeze(-1)
-
-    def _pull(
-        self, number: int, form: Form, functionals: int, seen: Callable[[int], None]
-    ) -> tuple[Form | None, Tensor, list[Excess]]:
-        """The functionals rewritten in the clip, their constants, and by how much they may fall below that.
-
-        `functionals`: how many are going to be pulled this way. `seen` hears the elements of every form on the way.
-        """
-        pending = {number: form}
-        constant = form.coefficients.new_zeros((form.positions, form.coefficients.shape[1]))
-        size, added = constant, 0
         excesses: list[Excess] = []
-        for current in range(number, 0, -1):
-            arrived = pending.pop(current, None)
-            if arrived is None:
-                continue
-            self.check()
-            excesses = joined(excesses, self._excess(current, arrived))
-            pulled, values = self._step(current, arrived, functionals)
-            if pulled.constant is not None:
-                constant, size, added = constant + pulled.constant, size + pulled.constant.abs(), added + 1
-            for value, part in zip(values, pulled.forms, strict=True):
-                if part is None:
-                    continue
-                seen(part.coefficients[0, 0].numel())
-                if value in pending:
-                    part = pending[value] + part
-                    margin = self._sum_margin(value, part)
-                    constant, size, added = constant - margin, size + margin, added + 1
-                pending[value] = part
-        return pending.get(0), constant - self.rounding.gamma(added) * size - self.rounding.underflow, excesses
+
+        def arrives(value: int, arrived: Form) -> None:
+            nonlocal excesses
+            excesses = joined(excesses, self._excess(value, arrived))
+
+        forms, constant = self._pull(number, form, functionals, arrives)
+        if 0 not in forms:
+            return constant.unsqueeze(-1).expand(-1, -1, 3)
+        return self.region.minima(forms[0], excesses, self._budgets, place) + constant.unsqueeze(-1)
 
     @property
     def _budgets(self) -> list[float]:
@@ -406,21 +340,19 @@ class LinearBounds:
         return Excess(places, heights[:-1], heights[-1], form.offsets[:, list(places.axes)])
 
     def _step(self, number: int, form: Form, functionals: int) -> tuple[Pulled, tuple[int, ...]]:
-        """Functionals of one value in terms of others, and which these are."""
+        """A max-pooling and the convolution before it may be pulled through together."""
         node = self.graph.nodes[number - 1]
         pooled = self._pooled.get(number)
         if pooled is None or not pooled.pays(form, functionals, self.sites[number - 1]):
-            return node.operation.backward(form, self.sites[number - 1]), node.inputs
+            return super()._step(number, form, functionals)
         (source,) = node.inputs
         pulled = pooled.backward(form, self.sites[number - 1], self.sites[source - 1])
         return pulled, self.graph.nodes[source - 1].inputs
 
-    def _sum_margin(self, value: int, form: Form) -> Tensor | float:
-        """What rounding may have lost when two functionals of the same value were added up."""
-        if not self.rounding.rigorous:
-            return 0.0
-        size = self.boxes[value].magnitude.unsqueeze(0)
-        return self.rounding.gamma(1) * form.like(form.coefficients.abs()).contract(form.values(size)[:, 0])
+
+def _size(form: Form) -> int:
+    """The elements of one of its functionals."""
+    return form.coefficients[0, 0].numel()
 
 
 def _spans(form: Form, positions: int, cost: int) -> list[tuple[int, int]]:

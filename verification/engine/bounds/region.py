@@ -8,7 +8,7 @@ from torch import Tensor
 
 from verification.engine.bounds.joint import Excess
 from verification.engine.bounds.places import Place
-from verification.engine.relaxation import Cone, Enclosure, Form, Interval, Rounding
+from verification.engine.relaxation import Cone, Form, Interval, Rounding
 
 
 class Region(ABC):
@@ -27,14 +27,6 @@ class Region(ABC):
     @abstractmethod
     def minimum(self, form: Form) -> Tensor:
         """(P, K): a lower bound of every functional of `form` over the region, the rounding margin taken off."""
-
-    def enclosed(self) -> Enclosure | None:
-        """The clips as linear functions of few parameters, in regions that have so few."""
-        return None
-
-    def below(self, form: Form) -> tuple[Tensor, Tensor]:
-        """As `Enclosure.below`, of the functionals `form` of the clip; only in regions that are `enclosed`."""
-        raise NotImplementedError(f"{type(self).__name__} has no parameters")
 
     def cone(self) -> Cone | None:
         """The pixels' cones, in regions whose radius the pixels share, so that what they do together is less than a sum."""

@@ -9,7 +9,7 @@ estimates have reached the target it grows, up to the best adversarial example o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,34 +17,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from verification.engine.bounds.cell import Cell, fields_of
+from verification.engine.bounds.cell_margins import CellMargins, Margins
 from verification.engine.bounds.distance import Yardstick, least_distances, yardstick_of
-from verification.engine.bounds.linear import LinearBounds
 from verification.engine.bounds.problem import Problem
 from verification.engine.game.frontier import Cut, Frontier
 from verification.engine.game.root import first_order_radius
 from verification.engine.perturbation import FlowSpace
-from verification.engine.relaxation import Rounding
-from verification.engine.relaxation.rounding import LARGEST
 
 #: Spaces of more dimensions are left to the root's ball.
 MOST_DIMENSIONS = 64
-_START = 16.0  # the first target is this much smaller than the first-order estimate
+_START = 64.0  # the first target is this much smaller than the first-order estimate
 _GROWTH = 1.25  # of the target
-_FARTHEST = 2.0  # pixels: where displacements may differ by more from those of the centre, a cell is split at once
 _BEYOND = 1 + 1e-9  # cells are bounded a little beyond the target, so that rounding leaves no gap
+
+_DEAR = 2  # dimensions: in so few, splitting a cell and its parts costs less than refined bounds
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What is known of a cell: a distance that no adversarial example in it falls below, and how much each dimension matters."""
+class _Part:
+    """What is to be bounded of a cell: `low <= a <= high`, the `whole` cell or what lies within reach of the target.
 
-    distance: float
-    sensitivity: Tensor
+    `known`: no adversarial example in the cell is nearer.
+    """
+
+    cell: int
+    known: float
+    low: Tensor
+    high: Tensor
+    whole: bool
 
 
 class CellSearch:
-    """Anytime search for the lower bound. `lower` is always proven; `step` expands one cell.
+    """Anytime search for the lower bound. `lower` is always proven; `step` expands the cells of least estimate,
+    as many as are bounded at once.
 
     `limit`: no radius above it is of interest (None: any). `room`: bytes for relaxations.
     """
@@ -58,83 +63,98 @@ class CellSearch:
         self.finished = False
 
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
-        """Expand one cell. Returns what is proven if that is more than before; otherwise None.
+        """Expand cells. Returns what is proven if that is more than before; otherwise None.
 
         `upper`: the distance of the best adversarial example, above which nothing can be proven.
         """
-        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf)
+        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf, self.problem.farthest)
         before = self.lower
         self._aim(ceiling)
         if not self.finished:
             self._expand(check)
-            self.lower = max(self.lower, min(self.frontier.least, self.target))
+        self.lower = max(self.lower, min(self.frontier.least, self.target))
         return self.lower if self.lower > before else None
 
     def _aim(self, ceiling: float) -> None:
         """Raise the target where it has been reached."""
-        if self.frontier.least >= self.target:
-            first = first_order_radius(self.problem) / _START if not self.target else self.target * _GROWTH
-            self.target = min(max(first, 1e-9) if math.isfinite(first) else 1.0, ceiling)
-            self.finished = self.frontier.least >= self.target
+        if not self.target:
+            first = first_order_radius(self.problem) / _START
+            self.target = max(first, 1e-9) if math.isfinite(first) else 1.0
+        while self.frontier.least >= self.target and self.target < ceiling:
+            self.target *= _GROWTH
         self.target = min(self.target, ceiling)
+        self.finished = self.frontier.least >= self.target
 
     def _expand(self, check: Callable[[], None]) -> None:
-        """Split the cell of least estimate if it is known where, and estimate what has come of it."""
-        cell = self.frontier.take()
-        estimate, cut = self.frontier.estimate_of(cell), self.frontier.cut_of(cell)
+        """Bound cells of least estimate, as many as are bounded at once, and find out where to split them."""
+        batch: list[_Part] = []
         try:
-            estimates = [self._estimated(*box, estimate, check) for box in _halves(self.frontier.box(cell), cut)]
+            while len(batch) < self.margins.at_once and (cell := self.frontier.take(self.target)) is not None:
+                batch += self._opened(cell)
+            found = self._bound(batch, check) if batch else []
         except BaseException:
-            self.frontier.put(cell, estimate, cut)
+            for part in batch:
+                self.frontier.put(part.cell, part.known, None)
             raise
-        cells = (cell,) if cut is None else self.frontier.split(cell, cut)
-        for part, (distance, next_cut) in zip(cells, estimates, strict=True):
-            self.frontier.put(part, distance, next_cut)
+        for part, (distance, cut) in zip(batch, found, strict=True):
+            distance = max(part.known, distance if part.whole else min(distance, self._horizon()[1]))
+            self.frontier.put(part.cell, distance, None if distance >= self.target else cut)
 
-    def _estimated(
-        self, lower: Tensor, upper: Tensor, known: float, check: Callable[[], None]
-    ) -> tuple[float, Cut | None]:
-        """The estimate of a box, and where to split it if that is below the target."""
+    def _opened(self, cell: int) -> list[_Part]:
+        """Do with a cell what needs no bounds: split it, or put it back with a distance. What needs them is returned."""
+        known, cut = self.frontier.estimate_of(cell), self.frontier.cut_of(cell)
+        if cut is not None:
+            for half in self.frontier.split(cell, cut):
+                self.frontier.put(half, known, None)
+            return []
+        lower, upper = self.frontier.box(cell)
         nearest = torch.zeros_like(lower).clamp(lower, upper)
         known = max(known, self.problem.norm_of(nearest.view(self.space.shape)) / _BEYOND)
-        if known >= self.target:
-            return known, None
-        reach = self.target * _BEYOND / self._yardstick.weights
+        reach, horizon = self._horizon()
         low, high = lower.clamp(min=-reach), upper.clamp(max=reach)
-        if bool((low >= high).any()):
-            return self.target, None
-        estimate = self._bound(low, high, check)
-        known = max(known, min(estimate.distance, self.target))
-        return known, None if known >= self.target else self._cut(low, high, estimate.sensitivity)
+        if known < self.target and bool((low >= high).any()):
+            known = horizon
+        if known >= self.target:
+            self.frontier.put(cell, known, None)
+        elif bool(self.margins.too_wide(low[None], high[None])):
+            self.frontier.put(cell, known, _cut(low, high, (high - low) * self.margins.fields.reach))
+        else:
+            return [_Part(cell, known, low, high, torch.equal(low, lower) and torch.equal(high, upper))]
+        return []
 
-    def _bound(self, low: Tensor, high: Tensor, check: Callable[[], None]) -> Estimate:
-        """By linear bounds of the margins over the box."""
-        problem = self.problem
-        cell = Cell(problem.frames, self._fields, low, high, Rounding(rigorous=True))
-        if float(cell.extent.amax()) > _FARTHEST:
-            return Estimate(0.0, (high - low) * self._fields.abs().flatten(1).amax(1))
-        with torch.no_grad():
-            bounds = LinearBounds(problem.graph, cell, check, room=self.room, effort=0)
-            if not all(bool((box.magnitude < LARGEST).all()) for box in bounds.boxes):
-                return Estimate(0.0, high - low)
-            parts = [bounds.below(rows) for rows in bounds.margin_batches(problem.label)]
-            constants, slopes = (torch.cat(part) for part in zip(*parts, strict=True))
-            distances = least_distances(self._yardstick, cell.centre, cell.half, constants, slopes)
-        return Estimate(float(distances.amin()), slopes[int(distances.argmin())].abs())
+    def _horizon(self) -> tuple[Tensor, float]:
+        """How far cells are bounded along each coordinate (K,), and the least distance of what lies beyond.
 
-    def _cut(self, low: Tensor, high: Tensor, sensitivity: Tensor) -> Cut:
-        """Where the margin is most sensitive, at the lattice line nearest to the middle or else in the middle.
-
-        Between lattice lines the frames are bilinear functions of the displacement.
+        Whole pixels, where the target is so far away: cells between lattice lines are not bounded again as it grows.
         """
-        dimension = int(sensitivity.nan_to_num(nan=0.0).argmax())
-        first, last = float(low[dimension]), float(high[dimension])
-        line = float(round((first + last) / 2))
-        return Cut(dimension, line if first < line < last else first / 2 + last / 2)
+        reach = self.target * _BEYOND / self._yardstick.weights
+        reach = torch.where(reach > 1, reach.ceil(), reach)
+        return reach, float((self._yardstick.weights * reach).amin()) / _BEYOND
+
+    def _bound(self, batch: Sequence[_Part], check: Callable[[], None]) -> list[tuple[float, Cut]]:
+        """For each part a distance that no adversarial example in it falls below, and where to split it."""
+        low, high = torch.stack([part.low for part in batch]), torch.stack([part.high for part in batch])
+        found = [(0.0, _cut(*sides, sides[1] - sides[0])) for sides in zip(low, high, strict=True)]
+        left = list(range(len(batch)))
+        for refined in (False, True):
+            if not left:
+                break
+            for index, margins in zip(left, self.margins(low[left], high[left], refined, check), strict=True):
+                if margins is not None:
+                    distance, sensitivity = self._judged(margins)
+                    found[index] = (max(distance, found[index][0]), _cut(low[index], high[index], sensitivity))
+            left = [index for index in left if found[index][0] < self.target and self.space.dimensions > _DEAR]
+        return found
+
+    def _judged(self, margins: Margins) -> tuple[float, Tensor]:
+        """The distance of the nearest point that may be adversarial, and what the margin in question owes to each dimension."""
+        distances = least_distances(self._yardstick, margins.centre, margins.half, margins.constants, margins.slopes)
+        return float(distances.amin()), margins.slopes[int(distances.argmin())].abs()
 
     @cached_property
-    def _fields(self) -> Tensor:
-        return fields_of(self.space, self.problem.frames.device)
+    def margins(self) -> CellMargins:
+        """What bounds cells."""
+        return CellMargins(self.problem, self.room)
 
     @cached_property
     def _yardstick(self) -> Yardstick:
@@ -150,11 +170,12 @@ class CellSearch:
         self.frontier = Frontier.restore(tensors)
 
 
-def _halves(box: tuple[Tensor, Tensor], cut: Cut | None) -> list[tuple[Tensor, Tensor]]:
-    """Both parts of a box, or the box where it is not split."""
-    if cut is None:
-        return [box]
-    lower, upper = box
-    below, above = upper.clone(), lower.clone()
-    below[cut.dimension] = above[cut.dimension] = cut.place
-    return [(lower, below), (above, upper)]
+def _cut(low: Tensor, high: Tensor, sensitivity: Tensor) -> Cut:
+    """Where the margin is most sensitive, at the lattice line nearest to the middle or else in the middle.
+
+    Between lattice lines the frames are bilinear functions of the displacement.
+    """
+    dimension = int(sensitivity.nan_to_num(nan=0.0).argmax())
+    first, last = float(low[dimension]), float(high[dimension])
+    line = float(round((first + last) / 2))
+    return Cut(dimension, line if first < line < last else first / 2 + last / 2)

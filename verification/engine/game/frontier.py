@@ -38,9 +38,9 @@ class Frontier:
         """The least estimate of all cells: a lower bound of the distance of every adversarial example."""
         return self._open[0][0]
 
-    def take(self) -> int:
-        """The cell of least estimate, the oldest of several; it is to be put back."""
-        return heapq.heappop(self._open)[1]
+    def take(self, below: float) -> int | None:
+        """The cell of least estimate, the oldest of several, if that is less than `below`; it is to be put back."""
+        return heapq.heappop(self._open)[1] if self._open and self._open[0][0] < below else None
 
     def put(self, cell: int, estimate: float, cut: Cut | None) -> None:
         """Put a cell back: what is known of its distance now, and where to split it if that is not enough."""

@@ -1,5 +1,6 @@
 """The classifier as a graph of operations, each of which can be computed and bounded."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -39,6 +40,9 @@ class Graph:
 
     def shape_of(self, value: int) -> Shape:
         return self.input_shape if value == 0 else self.nodes[value - 1].shape
+
+    def elements_of(self, value: int) -> int:
+        return math.prod(self.shape_of(value))
 
     def __call__(self, clip: Tensor) -> Tensor:
         """The logits (1, C) of `clip` (1, l, 3, h, w); differentiable. The graph must have been cast to the clip's dtype."""

@@ -31,6 +31,21 @@ class Enclosure:
         centre = box.centre
         return cls(centre, centre.new_zeros((dimensions, *centre.shape)), box.radius + 1e-15 * box.magnitude)
 
+    @classmethod
+    def between(cls, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor], rounding: Rounding) -> "Enclosure":
+        """What lies above one linear function of z, `constant + sum_k z_k slopes[k]`, and below another."""
+        (low, rising), (high, falling) = lower, upper
+        size = low.abs() + high.abs() + (rising.abs() + falling.abs()).sum(0)
+        error = (high - low) / 2 + ((falling - rising) / 2).abs().sum(0)
+        error = error + rounding.gamma(len(rising) + 4) * size
+        return cls((low + high) / 2, (rising + falling) / 2, error)
+
+    def or_less(self, other: "Enclosure") -> "Enclosure":
+        """Of two enclosures of the same value the one with the smaller error, element by element."""
+        less = other.error < self.error
+        pairs = ((self.centre, other.centre), (self.slopes, other.slopes), (self.error, other.error))
+        return Enclosure(*(torch.where(less, theirs, own) for own, theirs in pairs))
+
     def radius(self, rounding: Rounding) -> Tensor:
         """How far x may be from `centre`."""
         return (self.slopes.abs().sum(0) + self.error) * (1 + rounding.gamma(len(self.slopes) + 1))

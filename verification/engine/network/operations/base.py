@@ -149,7 +149,11 @@ class Operation(ABC):
         if part is None:
             return Enclosure.of(self.interval(rounding, *site.boxes), dimensions)
         centre = self.concrete(*(x.centre for x in inputs))
-        slopes = torch.stack([part.concrete(*(x.slopes[k] for x in inputs)) for k in range(dimensions)])
+        slopes = (
+            torch.vmap(part.concrete)(*(x.slopes for x in inputs))
+            if dimensions
+            else centre.new_zeros((0, *centre.shape))
+        )
         lost = rounding.gamma(sum(x.centre.numel() for x in inputs))
         errors = [x.error + lost * (2 * x.centre.abs() + x.slopes.abs().sum(0)) for x in inputs]
         spread = part.interval(rounding, *(Interval(-error, error) for error in errors))
@@ -246,7 +250,7 @@ class Elementwise(Operation):
         a, size = form.coefficients, form.coefficients.abs()
         # A+ lower + A- upper = A (lower + upper) / 2 + |A| (lower - upper) / 2, slopes and intercepts alike.
         forms = tuple(
-            Form((a * seen[:, i, None]).addcmul_(size, seen[:, count + i, None]), form.offsets, shape)
+            Form(torch.addcmul(a * seen[:, i, None], size, seen[:, count + i, None]), form.offsets, shape)
             for i, shape in enumerate(site.shapes)
         )
         constant = form.contract(seen[:, 2 * count]) + form.like(size).contract(seen[:, 2 * count + 1])

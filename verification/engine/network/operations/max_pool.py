@@ -256,7 +256,7 @@ class MaxPool(Operation):
         geometry = list(zip(spatial, self.stride, self.kernel, self.dilation, strict=True))
         target = [(n - 1) * step + (size - 1) * gap + 1 for n, step, size, gap in geometry]
         rows = max(seen.shape[0], positive.shape[0])
-        pulled = positive.new_zeros((rows, *positive.shape[1:4], *target))
+        pulled = seen.new_zeros((rows, *positive.shape[1:4], *target))
         for number, element in enumerate(elements):
             low, up = seen[:, number, None], seen[:, len(elements) + number, None]
             place = [
