@@ -12,6 +12,7 @@ from verification.engine.bounds.lattice_images import LatticeImages
 from verification.engine.bounds.problem import Problem
 from verification.engine.bounds.stem import Stem
 from verification.engine.game.cells import CellSearch
+from verification.engine.game.frontier import Cut, Frontier
 from verification.engine.network.export import export_graph
 from verification.engine.network.operations.base import Operation, Site
 from verification.engine.network.operations.gate import Gate
@@ -230,3 +231,19 @@ def test_a_restored_search_goes_on_as_if_it_had_not_been_interrupted() -> None:
         torch.equal(mine, other)
         for mine, other in zip(*(s.frontier.tensors().values() for s in (resumed, whole)), strict=True)
     )
+
+
+def test_the_moves_of_both_players_make_the_same_cells_when_they_are_replayed() -> None:
+    search = CellSearch(_problem("translation", flows=(1,)), limit=None)
+    while search.frontier.count < 40:
+        search.step(None, lambda: None)
+    moves = list(search.frontier.moves())
+    assert len(moves) == search.frontier.count - 1
+    assert [move.estimate for move in moves] == sorted(move.estimate for move in moves)
+    replayed = Frontier(2)
+    for move in moves:
+        assert move.open == replayed.count
+        replayed.split(move.cell, Cut(move.dimension, move.place))
+    for cell in range(search.frontier.count):
+        for mine, other in zip(replayed.box(cell), search.frontier.box(cell), strict=True):
+            assert torch.equal(mine, other)

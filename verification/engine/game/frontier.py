@@ -1,6 +1,7 @@
 """The cells of a game: boxes that cover the space, each with the least distance that an adversarial example in it can have."""
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,12 +18,28 @@ class Cut:
     place: float
 
 
+@dataclass(frozen=True)
+class Move:
+    """What both players chose in one turn: to split a cell in a dimension, which belongs to a flow, at a place.
+
+    `cell` becomes the lower half, and cell number `open` the upper one: so many there were before. `estimate`: of the whole.
+    """
+
+    cell: int
+    dimension: int
+    place: float
+    estimate: float
+    open: int
+
+
 class Frontier:
     """Boxes `lower <= a <= upper` that cover R^K, in rows of tensors so that millions of them find room.
 
-    A cell is a row. `estimate`: no adversarial example in the cell is nearer. A row that is split keeps the lower half; the
-    upper half is a new one.
+    A cell is a row. `estimate`: no adversarial example in the cell is nearer. `dimension`, `place`: where it is to be split, if
+    that is known. A row that is split keeps the lower half; the upper half is a new one, which keeps the move that made it.
     """
+
+    _NAMES = ("lower", "upper", "estimate", "dimension", "place", "parent", "moved", "moved_at", "moved_when")
 
     def __init__(self, dimensions: int) -> None:
         self.count = 1
@@ -31,6 +48,10 @@ class Frontier:
         self._estimate = torch.zeros(_FIRST, dtype=torch.float64)
         self._dimension = torch.full((_FIRST,), -1, dtype=torch.int32)
         self._place = torch.zeros(_FIRST, dtype=torch.float64)
+        self._parent = torch.full((_FIRST,), -1, dtype=torch.int64)
+        self._moved = torch.full((_FIRST,), -1, dtype=torch.int32)
+        self._moved_at = torch.zeros(_FIRST, dtype=torch.float64)
+        self._moved_when = torch.zeros(_FIRST, dtype=torch.float64)
         self._open = [(0.0, 0)]
 
     @property
@@ -69,24 +90,32 @@ class Frontier:
             rows[other] = rows[cell]
         self._upper[cell, cut.dimension] = cut.place
         self._lower[other, cut.dimension] = cut.place
+        self._parent[other], self._moved[other] = cell, cut.dimension
+        self._moved_at[other], self._moved_when[other] = cut.place, self._estimate[cell]
         return cell, other
 
     def _grow(self) -> None:
-        for name in ("_lower", "_upper", "_estimate", "_dimension", "_place"):
-            rows = getattr(self, name)
-            setattr(self, name, torch.cat([rows, torch.zeros_like(rows)]))
+        for name in self._NAMES:
+            rows = getattr(self, f"_{name}")
+            setattr(self, f"_{name}", torch.cat([rows, torch.zeros_like(rows)]))
+
+    def moves(self, first: int = 1) -> Iterator[Move]:
+        """All that were made, in their order, from the one that made cell `first` on: applied to one cell, R^K, they give all."""
+        columns = (self._parent, self._moved, self._moved_at, self._moved_when)
+        rows = zip(*(column[first : self.count].tolist() for column in columns), strict=True)
+        for number, (cell, dimension, place, estimate) in enumerate(rows, start=first):
+            yield Move(cell, dimension, place, estimate, number)
 
     def tensors(self) -> dict[str, Tensor]:
         """All cells, for `restore`; none must be taken."""
-        names = ("lower", "upper", "estimate", "dimension", "place")
-        return {name: getattr(self, f"_{name}")[: self.count].clone() for name in names}
+        return {name: getattr(self, f"_{name}")[: self.count].clone() for name in self._NAMES}
 
     @classmethod
     def restore(cls, tensors: dict[str, Tensor]) -> "Frontier":
         """The frontier that gave these tensors."""
         frontier = cls(tensors["lower"].shape[1])
-        for name, rows in tensors.items():
-            setattr(frontier, f"_{name}", rows.cpu().clone())
+        for name in cls._NAMES:
+            setattr(frontier, f"_{name}", tensors[name].cpu().clone())
         frontier.count = len(tensors["lower"])
         frontier._open = [(estimate, cell) for cell, estimate in enumerate(tensors["estimate"].tolist())]
         heapq.heapify(frontier._open)
