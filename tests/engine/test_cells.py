@@ -239,7 +239,7 @@ def test_the_moves_of_both_players_make_the_same_cells_when_they_are_replayed() 
         search.step(None, lambda: None)
     moves = list(search.frontier.moves())
     assert len(moves) == search.frontier.count - 1
-    assert [move.estimate for move in moves] == sorted(move.estimate for move in moves)
+    assert all(0 <= move.estimate < search.target for move in moves)
     replayed = Frontier(2)
     for move in moves:
         assert move.open == replayed.count
