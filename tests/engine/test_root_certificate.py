@@ -84,7 +84,7 @@ def test_goes_on_from_its_state() -> None:
     for _ in range(3):
         first.step(None, never)
     second = RootSearch(first.problem, limit=None)
-    second.restore(first.state())
+    second.restore(*first.state())
     assert second.lower == first.lower
     assert finish(second, None)[-1] == finish(first, None)[-1]
 

@@ -47,6 +47,12 @@ class VerificationRequest(serializers.Serializer[Verification]):
         allow_null=True,
         help_text="Pixels of flow, or in the space pixels pixel values from 0 to 1; null means no limit.",
     )
+    lower_method = serializers.ChoiceField(
+        choices=Verification.LowerMethod.choices,
+        required=False,
+        help_text="How the lower bound is proven: admissible A* over cells where the space has few dimensions, beside one ball; "
+        "or that ball alone.",
+    )
     seconds = serializers.FloatField(required=False, help_text="Budget.")
     seed = serializers.IntegerField(required=False)
     extractor = serializers.CharField(required=False)

@@ -165,6 +165,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "distance_unit",
             "flows",
             "radius",
+            "lower_method",
             "seconds",
             "seed",
             "extractor",

@@ -19,7 +19,7 @@ from verification.engine.network import ARCHITECTURES, Classifier, load_classifi
 from verification.engine.observer import Observer
 from verification.engine.perturbation import Norm
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
-from verification.engine.specification import Budget, Specification
+from verification.engine.specification import Budget, LowerMethod, Specification
 
 __all__ = [
     "ARCHITECTURES",
@@ -34,6 +34,7 @@ __all__ = [
     "ClipError",
     "EngineError",
     "Guarantee",
+    "LowerMethod",
     "Norm",
     "Observer",
     "Result",

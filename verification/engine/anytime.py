@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 
 from verification.engine.bounds.problem import Problem
-from verification.engine.checkpoint import Checkpoint, fingerprint
+from verification.engine.checkpoint import PROOF, Checkpoint, fingerprint
 from verification.engine.errors import Stopped
 from verification.engine.flow import build_extractor
-from verification.engine.game.root import RootSearch
+from verification.engine.game.play import build_proof
 from verification.engine.ledger import Ledger
 from verification.engine.observer import Observer
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
@@ -27,6 +27,7 @@ _SLICE_SECONDS = 0.5
 _SLICE = 16  # gradient evaluations of a search slice when rounds are counted
 _ASK_SECONDS = 0.2  # between two questions whether to stop
 _CHECKPOINT_SECONDS = 2.0
+_CHECKPOINT_SHARE = 0.05  # of the time: millions of cells take long to write
 
 
 def verify(specification: Specification, observer: Observer | None = None, checkpoint: bytes | None = None) -> Result:
@@ -65,7 +66,7 @@ class _Run:
         self.rounds = earlier.rounds if earlier else 0
         self.stopped = False
         self._asked = self._saved = time.monotonic()
-        self._unsaved = False
+        self._unsaved, self._pause = False, _CHECKPOINT_SECONDS
         self._spent = {"search": 0.0, "proof": 0.0}
         self._evaluations = _SLICE
         self._prepare(earlier)
@@ -82,7 +83,8 @@ class _Run:
         self.extractor = build_extractor(specification.extractor)
         self.flow = specification.extract_flow()
         self.search = MinimumNormSearch(self.problem, specification.radius, specification.seed)
-        self.root = RootSearch(self.problem, specification.radius, room=specification.budget.memory * 1e9)
+        room = specification.budget.memory * 1e9
+        self.proof = build_proof(specification.lower_method, self.problem, specification.radius, room)
         self.adversarial: AdversarialExample | None = None
         self.found: torch.Tensor | None = None
         self.ledger = Ledger(earlier.history if earlier else ())
@@ -93,7 +95,8 @@ class _Run:
 
     def _restore(self, earlier: Checkpoint) -> None:
         self.search.restore(earlier.search, earlier.tensors)
-        self.root.restore(earlier.root)
+        own = {name.removeprefix(PROOF): part for name, part in earlier.tensors.items() if name.startswith(PROOF)}
+        self.proof.restore(earlier.proof, own)
         if "found" in earlier.tensors:
             # Confirmed again rather than believed: the clip and its evaluation are not in the checkpoint.
             self.found = earlier.tensors["found"].to(self.problem.frames.device)
@@ -166,7 +169,7 @@ class _Run:
         self._save()
 
     def _search_is_due(self) -> bool:
-        if self.root.finished:
+        if self.proof.finished:
             return True
         if self.specification.budget.rounds is not None:
             return self.rounds % 2 == 0  # the clock has no say where runs shall be repeatable
@@ -203,9 +206,9 @@ class _Run:
             self._evaluations = max(1, min(round(fitting), 4 * self._evaluations, 512))
 
     def _prove(self) -> None:
-        proven = self.root.step(self.ledger.upper, self._check)
+        proven = self.proof.step(self.ledger.upper, self._check)
         if proven is None:
-            if self.root.finished:
+            if self.proof.finished:
                 self.observer.event("The proof has reached its largest radius; the search has the rest of the time.")
             return
         first = self.ledger.lower == 0
@@ -226,12 +229,14 @@ class _Run:
     def _save(self, force: bool = False) -> None:
         """Give the observer a checkpoint after news, but not too often; always at the end."""
         now = time.monotonic()
-        if not force and not (self._unsaved and now - self._saved >= _CHECKPOINT_SECONDS):
+        if not force and not (self._unsaved and now - self._saved >= self._pause):
             return
-        self._saved, self._unsaved = now, False
+        self._unsaved = False
         search, tensors = self.search.state()
         if self.found is not None:
             tensors["found"] = self.found
+        proof, own = self.proof.state()
+        tensors |= {PROOF + name: part for name, part in own.items()}
         self.observer.checkpoint(
             Checkpoint(
                 fingerprint=self.question,
@@ -239,7 +244,9 @@ class _Run:
                 rounds=self.rounds,
                 history=self.ledger.history,
                 search=search,
-                root=self.root.state(),
+                proof=proof,
                 tensors=tensors,
             ).to_bytes()
         )
+        self._saved = time.monotonic()
+        self._pause = max(_CHECKPOINT_SECONDS, (self._saved - now) / _CHECKPOINT_SHARE)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from verification.engine.specification import Specification
 
 _KEY = "flowverify.checkpoint"
-_VERSION = 3  # raised with every mended bound: what an older engine believed is not taken over
+PROOF = "proof."  #: before the names of the proof's tensors
+_VERSION = 4  # raised with every mended bound: what an older engine believed is not taken over
 
 
 def fingerprint(specification: "Specification") -> str:
@@ -32,6 +33,7 @@ def fingerprint(specification: "Specification") -> str:
         "space": specification.space,
         "flows": specification.flows,
         "radius": specification.radius,
+        "lower_method": specification.lower_method.value,
         "extractor": specification.extractor,
         "seed": specification.seed,
     }
@@ -42,7 +44,8 @@ def fingerprint(specification: "Specification") -> str:
 class Checkpoint:
     """`elapsed` seconds and `rounds` done so far, the bounds in order, and the states of both searches.
 
-    `tensors`: the search's own, and "found", the coordinates of the adversarial example behind the upper bound.
+    `tensors`: the search's own, "found", the coordinates of the adversarial example behind the upper bound, and those of the
+    proof, with `PROOF` before their names.
     """
 
     fingerprint: str
@@ -50,7 +53,7 @@ class Checkpoint:
     rounds: int
     history: tuple[BoundPoint, ...]
     search: dict[str, Any]
-    root: dict[str, Any]
+    proof: dict[str, Any]
     tensors: dict[str, Tensor]
 
     def to_bytes(self) -> bytes:
@@ -61,7 +64,7 @@ class Checkpoint:
             "rounds": self.rounds,
             "history": [asdict(point) for point in self.history],
             "search": self.search,
-            "root": self.root,
+            "proof": self.proof,
         }
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         return save(tensors, metadata={_KEY: json.dumps(content, allow_nan=False)})
@@ -79,15 +82,15 @@ class Checkpoint:
                 rounds=int(content["rounds"]),
                 history=tuple(BoundPoint(**point) for point in content["history"]),
                 search=dict(content["search"]),
-                root=dict(content["root"]),
+                proof=dict(content["proof"]),
                 tensors=tensors,
             )
         except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
             raise CheckpointError("the checkpoint is damaged; start the verification anew") from error
         if checkpoint.fingerprint != question:
             raise CheckpointError(
-                "the checkpoint belongs to another question (clip, classifier, norm, space, flows, radius or seed "
-                "differ); start the verification anew"
+                "the checkpoint belongs to another question (clip, classifier, norm, space, flows, radius, seed or the way "
+                "to the lower bound differ); start the verification anew"
             )
         return checkpoint
 

@@ -64,6 +64,7 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
         "distance_unit": specification.unit.value,
         "flows": None if specification.flows is None else list(specification.flows),
         "radius": specification.radius,
+        "lower_method": specification.lower_method.value,
         "budget": asdict(specification.budget),
         "seed": specification.seed,
         "extractor": specification.extractor,

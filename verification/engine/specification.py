@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 
 from torch import Tensor
@@ -11,6 +12,13 @@ from verification.engine.errors import SpecificationError
 from verification.engine.flow import build_extractor
 from verification.engine.network import Classifier
 from verification.engine.perturbation import FlowSpace, Norm, Space, Unit, build_space, unit_of
+
+
+class LowerMethod(StrEnum):
+    """How the lower bound is proven."""
+
+    CELLS = "cells"  #: the ball of `ROOT`, and admissible A* over cells where the space has few dimensions
+    ROOT = "root"  #: one linear bound over the whole ball
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Specification:
     """The maximum safe radius of `clip` for `classifier` with respect to its optical flow, or to its pixels.
 
     `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
-    limit: the search may go as far as it must. `device`: any torch device string.
+    limit: the search may go as far as it must. `lower_method`: how the lower bound is proven. `device`: any torch device string.
     """
 
     clip: Clip
@@ -54,6 +62,7 @@ class Specification:
     flows: tuple[int, ...] | None = None
     radius: float | None = None
     budget: Budget = field(default_factory=Budget)
+    lower_method: LowerMethod = LowerMethod.CELLS
     seed: int = 0
     extractor: str = "farneback"
     device: str = "cpu"

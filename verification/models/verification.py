@@ -38,6 +38,12 @@ class Verification(TeamOwned):
         L2 = "l2", "L2"
         LINF = "linf", "L∞"
 
+    class LowerMethod(models.TextChoices):
+        """How the lower bound is proven; the engine's words."""
+
+        CELLS = "cells", "Cells where dimensions are few, and a ball"
+        ROOT = "root", "One ball alone"
+
     class Guarantee(models.TextChoices):
         """What a number is worth; the engine's words."""
 
@@ -66,6 +72,7 @@ class Verification(TeamOwned):
     space = models.CharField(max_length=50)
     flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
     radius = models.FloatField(null=True, blank=True)  #: in the unit of the space; null: no limit
+    lower_method = models.CharField(max_length=10, choices=LowerMethod.choices, default=LowerMethod.CELLS)
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)
     extractor = models.CharField(max_length=50)

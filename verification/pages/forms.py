@@ -139,6 +139,12 @@ class VerificationForm(forms.Form):
         help_text="Ask only about changes up to this size, in pixels of flow (in the space Pixels: in pixel values from 0 "
         "to 1); certified when all of them are safe.",
     )
+    lower_method = forms.ChoiceField(
+        choices=Verification.LowerMethod.choices,
+        initial=Verification.LowerMethod.CELLS,
+        label="Proof",
+        help_text="Cells tell far more in spaces of few dimensions, such as Translation of one flow.",
+    )
     seconds = forms.FloatField(
         initial=60,
         label="Budget, s",

@@ -133,6 +133,7 @@ def command(verification: Verification) -> str:
         words += ["--flows", ",".join(map(str, verification.flows))]
     if verification.radius is not None:
         words += ["--radius", repr(verification.radius)]
+    words += [] if verification.lower_method == "cells" else ["--lower", verification.lower_method]
     words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
     words += ["--seed", str(verification.seed)]
     return shlex.join(words)
@@ -189,6 +190,7 @@ def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact
         ),
         NamedFact("Space and norm", f"{verification.space}, {terms.NORM_NAMES[verification.norm]}"),
         NamedFact("Radius", radius),
+        NamedFact("Proof", verification.get_lower_method_display()),
         NamedFact("Budget", numbers.duration(verification.seconds)),
         NamedFact("Seed", str(verification.seed)),
         NamedFact("Device", verification.device),

@@ -10,6 +10,7 @@ from verification.demo.clip import demo_video
 from verification.engine import (
     Budget,
     Classifier,
+    LowerMethod,
     Norm,
     Specification,
     SpecificationError,
@@ -63,6 +64,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         flows=flows,
         radius=radius,
         budget=budget,
+        lower_method=LowerMethod(options["lower"]),
         seed=options["seed"],
         extractor=options["flow"],
         device=device,

@@ -14,6 +14,7 @@ from verification.engine.clip import Part, sampled_frames
 from verification.engine.errors import EngineError
 from verification.engine.flow import EXTRACTORS
 from verification.engine.perturbation import Norm, Unit, check_space, unit_of
+from verification.engine.specification import LowerMethod
 from verification.live.publish import publish_status
 from verification.models import Bound, Classifier, Verification, Video
 from verification.services.classifiers import stored_options
@@ -39,6 +40,7 @@ def create_verification(
     space: str = "dense",
     flows: Sequence[int] | None = None,
     radius: float | None = None,
+    lower_method: str = "cells",
     seconds: float = 60.0,
     seed: int = 0,
     sampling: str | None = None,
@@ -68,6 +70,7 @@ def create_verification(
         space=space,
         flows=None if flows is None else sorted(set(flows)),
         radius=_checked_radius(radius, unit_of(space)),
+        lower_method=_one_of("lower_method", lower_method, [str(known) for known in LowerMethod]),
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),
         extractor=_one_of("extractor", extractor, EXTRACTORS),

@@ -62,7 +62,9 @@ class CellMargins:
         return found
 
     def _bound(self, cells: list[Cell], refined: bool, check: Callable[[], None]) -> list[Margins | None]:
-        known = self._images.anchors(cells, check) if self._images else [self._anchors(cell) for cell in cells]
+        known = (
+            self._images.anchors(cells, check) if self._images is not None else [self._anchors(cell) for cell in cells]
+        )
         numbers, dimensions, rounding = sorted(self._stem.anchors), self.fields.dimensions, self.rounding
         batch = [
             tuple(
@@ -93,13 +95,24 @@ class CellMargins:
     def _anchors(self, cell: Cell) -> dict[int, Enclosure]:
         return self._stem.enclosures(cell.clip(self.problem.frames), self.rounding)
 
-    @cached_property
+    @property
+    def fits(self) -> bool:
+        """Whether there is room for one cell at least."""
+        return self._size <= self.room
+
+    @property
     def at_once(self) -> int:
         """How many cells are bounded at once: as many as there is room for, but few."""
+        return max(1, min(_AT_ONCE, int(min(self.room, 1e18) / self._size)))
+
+    @cached_property
+    def _size(self) -> float:
+        """Bytes that bounding a cell takes, about."""
         graph, inner = self.problem.graph, (MOST_LINES + 2) ** 2 - 4
-        parameters = self.fields.dimensions + len(self.fields.members) * (1 + inner)
-        values = sum(graph.elements_of(value) for value in range(len(graph.nodes) + 1))
-        return max(1, min(_AT_ONCE, int(min(self.room, 1e18) / (8 * _COPIES * values * (parameters + 2)))))
+        parameters = self.fields.dimensions + len(self.fields.told) * (1 + inner)
+        stem = self._stem.anchors if self._images is not None else self._stem.numbers
+        behind = set(range(len(graph.nodes) + 1)) - self._stem.numbers
+        return 8 * _COPIES * (parameters + 2) * sum(graph.elements_of(value) for value in behind | stem)
 
     @cached_property
     def fields(self) -> Fields:

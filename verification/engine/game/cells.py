@@ -25,9 +25,10 @@ from verification.engine.game.root import first_order_radius
 from verification.engine.perturbation import FlowSpace
 
 #: Spaces of more dimensions are left to the root's ball.
-MOST_DIMENSIONS = 64
+MOST_DIMENSIONS = 16
 _START = 64.0  # the first target is this much smaller than the first-order estimate
 _GROWTH = 1.25  # of the target
+_FARTHEST = 1e9  # in the unit of the space; where nothing alters the class the search ends there
 _BEYOND = 1 + 1e-9  # cells are bounded a little beyond the target, so that rounding leaves no gap
 
 _DEAR = 2  # dimensions: in so few, splitting a cell and its parts costs less than refined bounds
@@ -51,7 +52,7 @@ class CellSearch:
     """Anytime search for the lower bound. `lower` is always proven; `step` expands the cells of least estimate,
     as many as are bounded at once.
 
-    `limit`: no radius above it is of interest (None: any). `room`: bytes for relaxations.
+    `limit`: no radius above it is of interest (None: any). `room`: bytes for relaxations. `floor`: what is proven otherwise.
     """
 
     def __init__(self, problem: Problem, limit: float | None, room: float = math.inf) -> None:
@@ -59,7 +60,7 @@ class CellSearch:
         self.problem, self.space, self.limit, self.room = problem, problem.space, limit, room
         self.frontier = Frontier(self.space.dimensions)
         self.target = 0.0
-        self.lower = 0.0
+        self.floor = self.lower = 0.0
         self.finished = False
 
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
@@ -67,12 +68,12 @@ class CellSearch:
 
         `upper`: the distance of the best adversarial example, above which nothing can be proven.
         """
-        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf, self.problem.farthest)
+        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf, _FARTHEST)
         before = self.lower
         self._aim(ceiling)
         if not self.finished:
             self._expand(check)
-        self.lower = max(self.lower, min(self.frontier.least, self.target))
+        self.lower = max(self.lower, min(self._least, self.target))
         return self.lower if self.lower > before else None
 
     def _aim(self, ceiling: float) -> None:
@@ -80,10 +81,15 @@ class CellSearch:
         if not self.target:
             first = first_order_radius(self.problem) / _START
             self.target = max(first, 1e-9) if math.isfinite(first) else 1.0
-        while self.frontier.least >= self.target and self.target < ceiling:
+        while self._least >= self.target and self.target < ceiling:
             self.target *= _GROWTH
         self.target = min(self.target, ceiling)
-        self.finished = self.frontier.least >= self.target
+        self.finished = self._least >= self.target
+
+    @property
+    def _least(self) -> float:
+        """No adversarial example is nearer."""
+        return max(self.frontier.least, self.floor)
 
     def _expand(self, check: Callable[[], None]) -> None:
         """Bound cells of least estimate, as many as are bounded at once, and find out where to split them."""
@@ -109,7 +115,7 @@ class CellSearch:
             return []
         lower, upper = self.frontier.box(cell)
         nearest = torch.zeros_like(lower).clamp(lower, upper)
-        known = max(known, self.problem.norm_of(nearest.view(self.space.shape)) / _BEYOND)
+        known = max(known, self.floor, self.problem.norm_of(nearest.view(self.space.shape)) / _BEYOND)
         reach, horizon = self._horizon()
         low, high = lower.clamp(min=-reach), upper.clamp(max=reach)
         if known < self.target and bool((low >= high).any()):
@@ -162,11 +168,13 @@ class CellSearch:
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs: JSON-able, and tensors."""
-        return {"target": self.target, "lower": self.lower, "finished": self.finished}, self.frontier.tensors()
+        numbers = {"target": self.target, "floor": self.floor, "lower": self.lower, "finished": self.finished}
+        return numbers, self.frontier.tensors()
 
     def restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Go on from what `state` gave."""
-        self.target, self.lower, self.finished = float(state["target"]), float(state["lower"]), bool(state["finished"])
+        self.target, self.floor, self.lower = (float(state[name]) for name in ("target", "floor", "lower"))
+        self.finished = bool(state["finished"])
         self.frontier = Frontier.restore(tensors)
 
 

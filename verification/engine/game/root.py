@@ -253,13 +253,13 @@ class RootSearch:
         guess = min(self._estimate, ceiling)
         return max(guess / _START, _SMALLEST) if math.isfinite(guess) else 1.0
 
-    def state(self) -> dict[str, Any]:
-        """What `restore` needs; JSON-able (infinity as None)."""
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What `restore` needs; JSON-able (infinity as None), and no tensors."""
         failed = None if math.isinf(self.failed) else self.failed
         names = ("lower", "level", "final", "kept", "finished")
-        return {name: getattr(self, name) for name in names} | {"failed": failed}
+        return {name: getattr(self, name) for name in names} | {"failed": failed}, {}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Go on from what `state` gave."""
         self.lower = float(state["lower"])
         self.kept = None if state["kept"] is None else float(state["kept"])

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from verification.demo.footage import FootageError
-from verification.engine import EXTRACTORS, Budget, EngineError, Norm, Result, verify
+from verification.engine import EXTRACTORS, Budget, EngineError, LowerMethod, Norm, Result, verify
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
 from verification.engine.perturbation import spellings
@@ -97,6 +97,13 @@ def _add_question_arguments(parser: CommandParser) -> None:
         type=float,
         metavar="D",
         help="look no further than this distance: pixels of flow, or pixel values from 0 to 1",
+    )
+    parser.add_argument(
+        "--lower",
+        choices=[method.value for method in LowerMethod],
+        default=LowerMethod.CELLS.value,
+        help="how the lower bound is proven: by admissible A* over cells where the space has few dimensions, beside one "
+        "ball; or by that ball alone",
     )
     parser.add_argument("--seconds", type=float, metavar="S", default=60.0, help="the budget")
     parser.add_argument(

@@ -1,0 +1,74 @@
+"""The whole game: the root's ball and the cells take turns, and the better of their bounds counts.
+
+Cells are far better where dimensions are few. The ball proves something in any number of them, and what it proves spares the
+cells the nearest part of their work.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from verification.engine.bounds.problem import Problem
+from verification.engine.game.cells import MOST_DIMENSIONS, CellSearch
+from verification.engine.game.proof import Proof
+from verification.engine.game.root import RootSearch
+from verification.engine.perturbation import FlowSpace
+from verification.engine.specification import LowerMethod
+
+_FEW = 8  # dimensions; in more, cells have to wait until the ball has proven what it can
+_TURNS = 4  # the ball has one of so many
+_BEHIND = 1.5  # by what factor the cells must have proven more for the ball to be given up
+
+
+def build_proof(method: LowerMethod, problem: Problem, limit: float | None, room: float = math.inf) -> Proof:
+    """What proves the lower bound of `problem`. `limit`: no radius above it is of interest. `room`: bytes for relaxations."""
+    root = RootSearch(problem, limit, room=room)
+    few = isinstance(problem.space, FlowSpace) and problem.space.dimensions <= MOST_DIMENSIONS
+    if method is LowerMethod.CELLS and few:
+        cells = CellSearch(problem, limit, room)
+        if cells.margins.fits:
+            return Play(root, cells)
+    return root
+
+
+class Play:
+    """The game over `cells` that begins with `root`: a `Proof`."""
+
+    def __init__(self, root: RootSearch, cells: CellSearch) -> None:
+        self.root, self.cells = root, cells
+        self.turns = 0
+        self.lower = 0.0
+        self.finished = False
+
+    def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
+        """See `Proof`."""
+        before = self.lower
+        (self.root if self._root_is_due else self.cells).step(upper, check)
+        self.turns += 1
+        self._compare()
+        return self.lower if self.lower > before else None
+
+    def _compare(self) -> None:
+        self.cells.floor = self.root.lower
+        self.lower = max(self.root.lower, self.cells.lower)
+        self.finished = self.cells.finished
+
+    @property
+    def _root_is_due(self) -> bool:
+        if self.root.finished or self.cells.lower > _BEHIND * self.root.lower:
+            return False
+        return self.cells.space.dimensions > _FEW or self.turns % _TURNS == 0
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """See `Proof`."""
+        (root, _), (cells, tensors) = self.root.state(), self.cells.state()
+        return {"root": root, "cells": cells, "turns": self.turns}, tensors
+
+    def restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """See `Proof`."""
+        self.root.restore(state["root"], {})
+        self.cells.restore(state["cells"], tensors)
+        self.turns = int(state["turns"])
+        self._compare()
