@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytesText, durationText, lowerText, percentText, ratioText, upperText } from "../src/lib/numbers";
+import { bytesText, countText, durationText, lowerText, percentText, ratioText, shareText, upperText } from "../src/lib/numbers";
 
 test("a proven radius is rounded down and a found one up", () => {
   expect(lowerText(0.123456)).toBe("0.1234");
@@ -51,4 +51,10 @@ test("only certainty is written 100 %", () => {
 test("durations and sizes are written as people say them", () => {
   expect([4.21, 59.99, 200, 3600, 7500].map(durationText)).toEqual(["4.2 s", "1 min", "3 min 20 s", "1 h", "2 h 5 min"]);
   expect([900, 1500, 8_000_000, 2_300_000_000].map(bytesText)).toEqual(["900 B", "1.5 kB", "8.0 MB", "2.3 GB"]);
+});
+
+test("counts have thin spaces between thousands and shares are whole per cent", () => {
+  expect(countText(999)).toBe("999");
+  expect(countText(1234567)).toBe("1\u2009234\u2009567");
+  expect(shareText(0.256)).toBe("26 %");
 });

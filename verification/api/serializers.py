@@ -184,6 +184,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "ratio",
             "realisation_rms",
             "realisation_median",
+            "game",
             "elapsed",
             "error",
             "attempts",

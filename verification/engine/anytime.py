@@ -26,6 +26,7 @@ _LEAST_SECONDS = 2.0  # of work that a first run gets, however long the preparat
 _SLICE_SECONDS = 0.5
 _SLICE = 16  # gradient evaluations of a search slice when rounds are counted
 _ASK_SECONDS = 0.2  # between two questions whether to stop
+_PICTURE_SECONDS = 0.5
 _CHECKPOINT_SECONDS = 2.0
 _CHECKPOINT_SHARE = 0.05  # of the time: millions of cells take long to write
 
@@ -65,7 +66,7 @@ class _Run:
         self.clock = _Clock(earlier.elapsed if earlier else 0.0, time.monotonic())
         self.rounds = earlier.rounds if earlier else 0
         self.stopped = False
-        self._asked = self._saved = time.monotonic()
+        self._asked = self._saved = self._shown = time.monotonic()
         self._unsaved, self._pause = False, _CHECKPOINT_SECONDS
         self._spent = {"search": 0.0, "proof": 0.0}
         self._evaluations = _SLICE
@@ -114,6 +115,7 @@ class _Run:
             except Stopped:
                 pass  # the status tells why
             status = self._status()
+        self._show_game(force=True)
         self._save(force=True)
         last = self.ledger.last
         return Result(
@@ -207,6 +209,7 @@ class _Run:
 
     def _prove(self) -> None:
         proven = self.proof.step(self.ledger.upper, self._check)
+        self._show_game()
         if proven is None:
             if self.proof.finished:
                 self.observer.event("The proof has reached its largest radius; the search has the rest of the time.")
@@ -218,6 +221,15 @@ class _Run:
             if first:
                 what, up_to = self.problem.space.subject, self.specification.unit.proven(point.lower)
                 self.observer.event(f"First proof: no change of {what} up to {up_to} alters the class.")
+
+    def _show_game(self, force: bool = False) -> None:
+        """Show the players' state to whoever watches, but not too often; always at the end."""
+        now = time.monotonic()
+        if now - self._shown >= _PICTURE_SECONDS or force:
+            self._shown = now
+            picture = self.proof.picture()
+            if picture is not None:
+                self.observer.game(picture)
 
     def _tell(self, point: BoundPoint) -> None:
         self._unsaved = True

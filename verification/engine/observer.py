@@ -1,5 +1,6 @@
 """The one way in which the engine speaks while it works. The caller implements what it needs."""
 
+from verification.engine.game.picture import GamePicture
 from verification.engine.result import AdversarialExample, BoundPoint
 
 
@@ -14,6 +15,9 @@ class Observer:
 
     def adversarial(self, example: AdversarialExample) -> None:
         """A better adversarial example than every one before."""
+
+    def game(self, picture: GamePicture) -> None:
+        """The players have moved; told now and then."""
 
     def event(self, text: str) -> None:
         """Something that a person who watches would like to read, in one line."""

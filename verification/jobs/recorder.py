@@ -7,11 +7,12 @@ from torch import Tensor
 
 from verification.engine import AdversarialExample, BoundPoint, Observer
 from verification.engine.artifacts import adversarial_files, original_files
+from verification.engine.game.picture import GamePicture
 from verification.jobs.files import as_artifacts
 from verification.jobs.interruption import stopping
 from verification.jobs.lease import Lease
 from verification.live import publish
-from verification.live.payloads import as_point
+from verification.live.payloads import as_game, as_point
 from verification.models import Verification
 from verification.services import artifacts, recording
 
@@ -21,6 +22,8 @@ BOUNDS_SECONDS = 0.1
 STOP_SECONDS = 0.5
 #: Pictures are for people: no more often than this, and never more than a twentieth of the time.
 PICTURES_SECONDS, PICTURES_SHARE = 3.0, 20.0
+#: Between two pictures of the game.
+GAME_SECONDS = 1.0
 #: Between two checkpoints; what happens in between is computed again after a crash.
 CHECKPOINT_SECONDS = 2.0
 
@@ -65,10 +68,12 @@ class Recorder(Observer):
         self._flow = flow
         self._points: list[BoundPoint] = []
         self._example: AdversarialExample | None = None
+        self._picture: GamePicture | None = None
         self._state: bytes | None = None
         self._progress = False
         self._bounds = Schedule(BOUNDS_SECONDS)
         self._pictures = Schedule(PICTURES_SECONDS, PICTURES_SHARE)
+        self._games = Schedule(GAME_SECONDS)
         self._checkpoints = Schedule(CHECKPOINT_SECONDS)
         self._stop = Schedule(STOP_SECONDS)
 
@@ -87,6 +92,10 @@ class Recorder(Observer):
 
     def adversarial(self, example: AdversarialExample) -> None:
         self._example = example
+        self._write_what_is_due()
+
+    def game(self, picture: GamePicture) -> None:
+        self._picture = picture
         self._write_what_is_due()
 
     def event(self, text: str) -> None:
@@ -109,12 +118,15 @@ class Recorder(Observer):
     def flush(self) -> None:
         """Write everything that is still waiting for its time; when the engine has ended."""
         self._write_points()
+        self._write_game()
         self._write_example()
         self._write_checkpoint()
 
     def _write_what_is_due(self) -> None:
         if self._points and self._bounds.due:
             self._write_points()
+        if self._picture is not None and self._games.due:
+            self._write_game()
         if self._example is not None and self._pictures.due:
             self._write_points()
             self._write_example()
@@ -130,6 +142,14 @@ class Recorder(Observer):
             self._progress = True
             publish.publish_bounds(self._verification.pk, written)
         self._bounds.done()
+
+    def _write_game(self) -> None:
+        picture, self._picture = self._picture, None
+        if picture is not None:
+            game = as_game(picture)
+            recording.record_game(self._verification, game)
+            publish.publish_game(self._verification.pk, game)
+            self._games.done()
 
     def _write_example(self) -> None:
         example, self._example = self._example, None

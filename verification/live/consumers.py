@@ -109,6 +109,8 @@ class VerificationConsumer(AsyncJsonWebsocketConsumer):
             if update["event"] <= self.position.event:
                 return
             self.position.event = update["event"]
+        elif update["type"] == "game":
+            self.position.cells = update["game"]["cells"]
         elif update["type"] == "adversarial":
             self.position.revision = max(self.position.revision, update["revision"])
         await self.send_json({**update, "number": self.position.bound})

@@ -6,6 +6,9 @@ told. A browser that misses numbers asks for them by REST: GET /api/v1/verificat
 
 from typing import Any, Literal, TypedDict
 
+from torch.nn.functional import adaptive_avg_pool2d
+
+from verification.engine.game.picture import GamePicture
 from verification.models import Bound
 
 
@@ -22,6 +25,46 @@ class Point(TypedDict):
 def as_point(bound: Bound) -> Point:
     """A row as it travels."""
     return Point(number=bound.number, seconds=bound.seconds, lower=bound.lower, upper=bound.upper, source=bound.source)
+
+
+class Game(TypedDict):
+    """What there is to see of the two players (`GamePicture`); `heat` in rows of at most `HEAT` cells, from 0 to 100."""
+
+    cells: int
+    certified: int
+    estimate: float
+    target: float
+    flows: list[int]
+    strategy: list[float]
+    directions: list[list[float]]
+    heat: list[list[int]]
+
+
+#: Rows and columns of a heat map that is sent, at most.
+HEAT = 16
+
+
+def as_game(picture: GamePicture) -> Game:
+    """A picture as it travels."""
+    height, width = picture.heat.shape
+    coarse = adaptive_avg_pool2d(picture.heat[None, None], (min(height, HEAT), min(width, HEAT)))[0, 0]
+    return Game(
+        cells=picture.cells,
+        certified=picture.certified,
+        estimate=picture.estimate,
+        target=picture.target,
+        flows=list(picture.flows),
+        strategy=[round(share, 4) for share in picture.strategy],
+        directions=[[round(x, 4), round(y, 4)] for x, y in picture.directions],
+        heat=(100 * coarse).round().int().tolist(),
+    )
+
+
+class GameMessage(TypedDict):
+    """The players have moved."""
+
+    type: Literal["game"]
+    game: Game
 
 
 class BoundsMessage(TypedDict):
@@ -67,4 +110,4 @@ class SnapshotMessage(TypedDict):
 
 
 #: What the worker publishes; the consumer adds `number`.
-Update = BoundsMessage | StatusMessage | EventMessage | AdversarialMessage
+Update = BoundsMessage | StatusMessage | EventMessage | AdversarialMessage | GameMessage

@@ -18,6 +18,8 @@ from verification.live.payloads import (
     AdversarialMessage,
     BoundsMessage,
     EventMessage,
+    Game,
+    GameMessage,
     Point,
     StatusMessage,
     Update,
@@ -58,6 +60,11 @@ def publish_adversarial(verification_id: UUID, label: int, confidence: float, re
     """A better example, whose pictures are stored as `revision`."""
     message = AdversarialMessage(type="adversarial", label=label, confidence=confidence, revision=revision)
     _publisher.put(group_name(verification_id), message)
+
+
+def publish_game(verification_id: UUID, game: Game) -> None:
+    """What the players do, as it is in the database."""
+    _publisher.put(group_name(verification_id), GameMessage(type="game", game=game))
 
 
 def flush(seconds: float = 2.0) -> None:

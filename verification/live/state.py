@@ -12,6 +12,7 @@ from verification.live.payloads import (
     AdversarialMessage,
     BoundsMessage,
     EventMessage,
+    GameMessage,
     StatusMessage,
     Update,
     as_point,
@@ -31,6 +32,7 @@ class Position:
     revision: int = 0
     status: str = ""
     label: int | None = None
+    cells: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def first_look(verification_id: UUID) -> tuple[dict[str, Any], Position]:
         revision=revision(verification),
         status=verification.status,
         label=verification.label,
+        cells=_cells(verification),
     )
     return verification_payload(verification), position
 
@@ -83,6 +86,8 @@ def look(verification_id: UUID, position: Position) -> News:
                 revision=new_revision,
             )
         )
+    if verification.game is not None and _cells(verification) != position.cells:
+        updates.append(GameMessage(type="game", game=verification.game))
     if verification.status != position.status:
         status = StatusMessage(
             type="status", status=verification.status, elapsed=verification.elapsed, error=verification.error
@@ -96,7 +101,13 @@ def look(verification_id: UUID, position: Position) -> News:
             revision=new_revision,
             status=verification.status,
             label=verification.label,
+            cells=_cells(verification),
         ),
         snapshot=verification_payload(verification) if verification.label != position.label else None,
         final=not verification.is_open and len(bounds) < POINTS,
     )
+
+
+def _cells(verification: Verification) -> int:
+    """How many cells the game has; 0 while there is none."""
+    return 0 if verification.game is None else int(verification.game["cells"])

@@ -96,6 +96,7 @@ class Verification(TeamOwned):
     upper_confidence = models.FloatField(null=True, blank=True)
     realisation_rms = models.FloatField(null=True, blank=True)
     realisation_median = models.FloatField(null=True, blank=True)
+    game = models.JSONField(null=True, blank=True)  #: `live.payloads.Game`; null where no cells are played
     elapsed = models.FloatField(default=0.0)  #: seconds of work, over all attempts
     error = models.TextField(blank=True)
     versions = models.JSONField(default=dict, blank=True)

@@ -4,6 +4,7 @@ A worker claims a verification under a name of its own (`owner`), renews the lea
 when a function here raises LeaseLost: another worker has taken over, as this one had been silent too long.
 """
 
+from collections.abc import Mapping
 from copy import copy
 from datetime import timedelta
 from typing import Any
@@ -102,6 +103,11 @@ def record_bound(verification: Verification, point: BoundPoint) -> Bound | None:
         elapsed = max(current.elapsed, bound.seconds)
         record_fields(verification, lower=lower, upper=upper, elapsed=elapsed)
     return bound
+
+
+def record_game(verification: Verification, game: Mapping[str, Any]) -> None:
+    """What the two players do just now; replaces what was there."""
+    record_fields(verification, game=dict(game))
 
 
 def record_event(verification: Verification, seconds: float, text: str) -> Event:

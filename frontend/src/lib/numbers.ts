@@ -53,6 +53,12 @@ export function percentText(value: number): string {
   return `${Number(Math.min(value * 100, 99.99).toFixed(2))} %`;
 }
 
+/** A share in [0, 1], in whole per cent. */
+export const shareText = (value: number): string => `${Math.round(100 * value)} %`;
+
+/** A count with thin spaces between its thousands. */
+export const countText = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, "\u2009");
+
 /** Seconds as people say them: `4.2 s`, `3 min 20 s`, `2 h 5 min`. */
 export function durationText(seconds: number): string {
   if (seconds < 59.95) return `${Math.max(0, seconds).toFixed(1)} s`;

@@ -144,6 +144,7 @@ export class Run implements Sink {
       const { status, elapsed, error } = message;
       this.set({ ...this.verification, status, elapsed, error });
     }
+    if (message.type === "game") this.verification = { ...this.verification, game: message.game };
     if (message.type === "adversarial") {
       this.loadArtifacts();
       void this.feed.refresh();

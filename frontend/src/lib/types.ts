@@ -31,6 +31,18 @@ export interface Artifact {
   url: string;
 }
 
+/** What there is to see of the two players; `heat` in rows, from 0 to 100. `directions`: how likely x and y are, for each flow. */
+export interface Game {
+  cells: number;
+  certified: number;
+  estimate: number;
+  target: number;
+  flows: number[];
+  strategy: number[];
+  directions: number[][];
+  heat: number[][];
+}
+
 /** The parts of the API's verification that the pages read. */
 export interface Verification {
   id: string;
@@ -54,6 +66,7 @@ export interface Verification {
   upper_confidence: number | null;
   realisation_rms: number | null;
   realisation_median: number | null;
+  game: Game | null;
   cancel_requested: boolean;
   error: string;
 }
@@ -63,6 +76,7 @@ export type LiveMessage =
   | { type: "snapshot"; number: number; verification: Verification }
   | { type: "bounds"; number: number; points: BoundPoint[] }
   | { type: "status"; number: number; status: Status; elapsed: number; error: string }
+  | { type: "game"; number: number; game: Game }
   | { type: "event"; number: number; event: number; seconds: number; text: string }
   | { type: "adversarial"; number: number; label: number | null; confidence: number | null; revision: number };
 

@@ -21,11 +21,13 @@ from verification.engine.bounds.cell_margins import CellMargins, Margins
 from verification.engine.bounds.distance import Yardstick, least_distances, yardstick_of
 from verification.engine.bounds.problem import Problem
 from verification.engine.game.frontier import Cut, Frontier
+from verification.engine.game.picture import GamePicture
 from verification.engine.game.root import first_order_radius
 from verification.engine.perturbation import FlowSpace
 
 #: Spaces of more dimensions are left to the root's ball.
 MOST_DIMENSIONS = 16
+_STEADY = 0.8  # of the strategy that is shown, from batch to batch
 _START = 64.0  # the first target is this much smaller than the first-order estimate
 _GROWTH = 1.25  # of the target
 _FARTHEST = 1e9  # in the unit of the space; where nothing alters the class the search ends there
@@ -53,6 +55,7 @@ class CellSearch:
     as many as are bounded at once.
 
     `limit`: no radius above it is of interest (None: any). `room`: bytes for relaxations. `floor`: what is proven otherwise.
+    `strategy`: (K,) the players' choices as a distribution over dimensions: sensitivity times width in the linear bounds.
     """
 
     def __init__(self, problem: Problem, limit: float | None, room: float = math.inf) -> None:
@@ -61,6 +64,7 @@ class CellSearch:
         self.frontier = Frontier(self.space.dimensions)
         self.target = 0.0
         self.floor = self.lower = 0.0
+        self.strategy = torch.full((self.space.dimensions,), 1 / self.space.dimensions, dtype=torch.float64)
         self.finished = False
 
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
@@ -141,15 +145,18 @@ class CellSearch:
         """For each part a distance that no adversarial example in it falls below, and where to split it."""
         low, high = torch.stack([part.low for part in batch]), torch.stack([part.high for part in batch])
         found = [(0.0, _cut(*sides, sides[1] - sides[0])) for sides in zip(low, high, strict=True)]
-        left = list(range(len(batch)))
+        left, chances = list(range(len(batch))), []
         for refined in (False, True):
             if not left:
                 break
             for index, margins in zip(left, self.margins(low[left], high[left], refined, check), strict=True):
                 if margins is not None:
                     distance, sensitivity = self._judged(margins)
+                    chances.append(sensitivity / sensitivity.sum().clamp(min=1e-300))
                     found[index] = (max(distance, found[index][0]), _cut(low[index], high[index], sensitivity))
             left = [index for index in left if found[index][0] < self.target and self.space.dimensions > _DEAR]
+        if chances:
+            self.strategy = _STEADY * self.strategy + (1 - _STEADY) * torch.stack(chances).mean(0).cpu()
         return found
 
     def _judged(self, margins: Margins) -> tuple[float, Tensor]:
@@ -165,6 +172,11 @@ class CellSearch:
     @cached_property
     def _yardstick(self) -> Yardstick:
         return yardstick_of(self.space, self.problem.norm)
+
+    def picture(self) -> GamePicture:
+        """What there is to see of the players."""
+        fields, weights = self.margins.fields, self.strategy.to(self.problem.frames.device)
+        return GamePicture.of(self.space, fields, self.frontier, self.target, self._least, weights / weights.sum())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs: JSON-able, and tensors."""

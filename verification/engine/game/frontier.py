@@ -59,6 +59,10 @@ class Frontier:
         """The least estimate of all cells: a lower bound of the distance of every adversarial example."""
         return self._open[0][0]
 
+    def reaching(self, distance: float) -> int:
+        """How many cells have an estimate of at least `distance`."""
+        return int((self._estimate[: self.count] >= distance).sum())
+
     def take(self, below: float) -> int | None:
         """The cell of least estimate, the oldest of several, if that is less than `below`; it is to be put back."""
         return heapq.heappop(self._open)[1] if self._open and self._open[0][0] < below else None

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
 from verification.engine.game.cells import MOST_DIMENSIONS, CellSearch
+from verification.engine.game.picture import GamePicture
 from verification.engine.game.proof import Proof
 from verification.engine.game.root import RootSearch
 from verification.engine.perturbation import FlowSpace
@@ -60,6 +61,10 @@ class Play:
         if self.root.finished or self.cells.lower > _BEHIND * self.root.lower:
             return False
         return self.cells.space.dimensions > _FEW or self.turns % _TURNS == 0
+
+    def picture(self) -> GamePicture:
+        """See `Proof`."""
+        return self.cells.picture()
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """See `Proof`."""

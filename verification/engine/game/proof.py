@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from verification.engine.game.picture import GamePicture
+
 
 class Proof(Protocol):
     """An anytime proof. `lower` is always proven and never falls; `finished`: nothing is left to try."""
@@ -18,6 +20,9 @@ class Proof(Protocol):
         `upper`: the distance of the best adversarial example, above which nothing can be proven. `check` is called often
         and may raise `Stopped`; nothing is lost then.
         """
+
+    def picture(self) -> GamePicture | None:
+        """What there is to see of the players, if there are any."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs: JSON-able, and tensors."""

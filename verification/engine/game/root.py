@@ -253,6 +253,9 @@ class RootSearch:
         guess = min(self._estimate, ceiling)
         return max(guess / _START, _SMALLEST) if math.isfinite(guess) else 1.0
 
+    def picture(self) -> None:
+        """A ball has no players."""
+
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs; JSON-able (infinity as None), and no tensors."""
         failed = None if math.isinf(self.failed) else self.failed
