@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.server import RealServer, wait_for
 
-FINAL = {"converged", "certified", "exhausted", "cancelled", "failed"}
+FINAL = {"converged", "certified", "refuted", "exhausted", "cancelled", "failed"}
 
 
 def running_with_bounds(server: RealServer, verification: str, count: int = 3) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from tests.live.sockets import last_status, listen, numbers_told, real_socket
 from tests.server import RealServer
 
-FINAL = {"converged", "certified", "exhausted", "cancelled", "failed"}
+FINAL = {"converged", "certified", "refuted", "exhausted", "cancelled", "failed"}
 
 
 def knows_a_bound(messages: list[dict[str, Any]]) -> bool:

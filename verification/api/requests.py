@@ -53,6 +53,9 @@ class VerificationRequest(serializers.Serializer[Verification]):
         help_text="How the lower bound is proven: admissible A* over cells where the space has few dimensions, beside one ball; "
         "or that ball alone.",
     )
+    query = serializers.BooleanField(
+        required=False, help_text="Only whether the radius is safe is asked: the first example within it ends the run."
+    )
     seconds = serializers.FloatField(required=False, help_text="Budget.")
     seed = serializers.IntegerField(required=False)
     extractor = serializers.CharField(required=False)

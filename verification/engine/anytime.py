@@ -85,7 +85,7 @@ class _Run:
         self.flow = specification.extract_flow()
         self.search = MinimumNormSearch(self.problem, specification.radius, specification.seed)
         room = specification.budget.memory * 1e9
-        self.proof = build_proof(specification.lower_method, self.problem, specification.radius, room)
+        self.proof = build_proof(specification, self.problem, room)
         self.adversarial: AdversarialExample | None = None
         self.found: torch.Tensor | None = None
         self.ledger = Ledger(earlier.history if earlier else ())
@@ -143,6 +143,8 @@ class _Run:
         radius = self.specification.radius
         if radius is not None and lower >= radius:
             return Status.CERTIFIED
+        if upper is not None and self.specification.query:
+            return Status.REFUTED
         if upper is not None and lower >= (1 - budget.tolerance) * upper:
             return Status.CONVERGED
         if self.stopped:

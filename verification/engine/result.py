@@ -21,8 +21,19 @@ class Status(StrEnum):
 
     CONVERGED = "converged"  #: lower >= (1 - tolerance) * upper
     CERTIFIED = "certified"  #: the whole ball of the asked radius is proven safe: no adversarial example within it
+    REFUTED = (
+        "refuted"  #: asked only whether a radius is safe, and it is not: there is an adversarial example within it
+    )
     EXHAUSTED = "exhausted"  #: the budget is spent; both bounds hold
     STOPPED = "stopped"  #: a person stopped it; both bounds hold
+
+
+class Answer(StrEnum):
+    """What a query is told: whether the whole ball of its radius keeps the class."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -77,3 +88,9 @@ class Result:
     status: Status
     seconds: float
     history: tuple[BoundPoint, ...]
+
+    def answer(self, radius: float) -> Answer:
+        """Whether every change of at most `radius` keeps the class, as far as the bounds tell."""
+        if self.lower >= radius:
+            return Answer.SAFE
+        return Answer.UNSAFE if self.upper is not None and self.upper <= radius else Answer.UNKNOWN

@@ -52,7 +52,8 @@ class Specification:
     """The maximum safe radius of `clip` for `classifier` with respect to its optical flow, or to its pixels.
 
     `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
-    limit: the search may go as far as it must. `lower_method`: how the lower bound is proven. `device`: any torch device string.
+    limit: the search may go as far as it must. `lower_method`: how the lower bound is proven. `query`: only whether `radius` is
+    safe is asked, and the first adversarial example within it ends the run. `device`: any torch device string.
     """
 
     clip: Clip
@@ -63,6 +64,7 @@ class Specification:
     radius: float | None = None
     budget: Budget = field(default_factory=Budget)
     lower_method: LowerMethod = LowerMethod.CELLS
+    query: bool = False
     seed: int = 0
     extractor: str = "farneback"
     device: str = "cpu"
@@ -72,6 +74,8 @@ class Specification:
             raise SpecificationError(
                 f"the radius must be above zero, not {self.radius}: it is a distance in {self.unit.definition}"
             )
+        if self.query and self.radius is None:
+            raise SpecificationError("a query asks whether a radius is safe: name the radius")
         values = self.clip.frames
         if not bool((values >= 0).all() and (values <= 1).all()):
             raise SpecificationError("the values of the clip's frames must lie between 0 and 1")

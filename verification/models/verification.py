@@ -21,12 +21,13 @@ class Verification(TeamOwned):
     """The maximum safe radius of a clip of `video` for `classifier`, bounded from both sides."""
 
     class Status(models.TextChoices):
-        """Where a verification stands; the last five are final."""
+        """Where a verification stands; the last six are final."""
 
         QUEUED = "queued", "Queued"
         RUNNING = "running", "Running"
         CONVERGED = "converged", "Converged"
         CERTIFIED = "certified", "Certified"
+        REFUTED = "refuted", "Unsafe"
         EXHAUSTED = "exhausted", "Budget spent"
         CANCELLED = "cancelled", "Cancelled"
         FAILED = "failed", "Failed"
@@ -73,6 +74,7 @@ class Verification(TeamOwned):
     flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
     radius = models.FloatField(null=True, blank=True)  #: in the unit of the space; null: no limit
     lower_method = models.CharField(max_length=10, choices=LowerMethod.choices, default=LowerMethod.CELLS)
+    query = models.BooleanField(default=False)  #: only whether `radius` is safe is asked
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)
     extractor = models.CharField(max_length=50)
@@ -127,6 +129,7 @@ class Verification(TeamOwned):
                         "running",
                         "converged",
                         "certified",
+                        "refuted",
                         "exhausted",
                         "cancelled",
                         "failed",

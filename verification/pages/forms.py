@@ -139,7 +139,13 @@ class VerificationForm(forms.Form):
         help_text="Ask only about changes up to this size, in pixels of flow (in the space Pixels: in pixel values from 0 "
         "to 1); certified when all of them are safe.",
     )
+    query = forms.BooleanField(
+        required=False,
+        label="Only ask whether the radius is safe",
+        help_text="The first adversarial example within the radius ends the run; the proof aims at the radius at once.",
+    )
     lower_method = forms.ChoiceField(
+        required=False,
         choices=Verification.LowerMethod.choices,
         initial=Verification.LowerMethod.CELLS,
         label="Proof",
@@ -180,6 +186,9 @@ class VerificationForm(forms.Form):
             ("", str(field.empty_label)),
             *((str(one.pk), field.label_from_instance(one)) for one in offered),
         ]
+
+    def clean_lower_method(self) -> str:
+        return self.cleaned_data["lower_method"] or Verification.LowerMethod.CELLS
 
     def clean_flows(self) -> list[int] | None:
         return parse_flows(self.cleaned_data["flows"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from verification.engine.perturbation import Unit, unit_of
 
 #: States in which a verification will not move any more.
-FINISHED = frozenset({"converged", "certified", "exhausted", "cancelled", "failed"})
+FINISHED = frozenset({"converged", "certified", "refuted", "exhausted", "cancelled", "failed"})
 
 
 @dataclass(frozen=True)

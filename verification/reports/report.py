@@ -133,6 +133,7 @@ def command(verification: Verification) -> str:
         words += ["--flows", ",".join(map(str, verification.flows))]
     if verification.radius is not None:
         words += ["--radius", repr(verification.radius)]
+    words += ["--query"] if verification.query else []
     words += [] if verification.lower_method == "cells" else ["--lower", verification.lower_method]
     words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
     words += ["--seed", str(verification.seed)]

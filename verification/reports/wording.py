@@ -99,6 +99,8 @@ def _ending(facts: Facts) -> str:
             return f"The bounds met to within the tolerance after {spent}."
         case "certified":
             return f"This took {spent}."
+        case "refuted":
+            return f"The query is answered after {spent}: the radius asked for is not safe."
         case "exhausted":
             return f"The budget of {budget} is spent."
         case "cancelled":

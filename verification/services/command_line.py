@@ -64,6 +64,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         flows=flows,
         radius=radius,
         budget=budget,
+        query=options["query"],
         lower_method=LowerMethod(options["lower"]),
         seed=options["seed"],
         extractor=options["flow"],

@@ -5,6 +5,7 @@ from typing import TextIO
 
 from verification.engine import BoundPoint, Observer, Result, Specification, Status
 from verification.engine.perturbation import Norm, Unit
+from verification.engine.result import Answer
 from verification.engine.rounded import upper_bound
 
 _REFRESH_SECONDS = 0.2
@@ -74,14 +75,30 @@ def summary(specification: Specification, result: Result) -> str:
         figures = f"between {unit.proven(result.lower)} and {unit.found(result.upper)}"
         ratio = f", a ratio of {upper_bound(result.upper / result.lower)}" if result.lower > 0 else ""
         lines.append(f"The maximum safe radius lies {figures}{ratio}.")
+    lines += _answer(specification, result)
     return "\n".join([*lines, f"{_ENDS[result.status]} after {result.seconds:.1f} s."])
 
 
 _ENDS = {
     Status.CONVERGED: "Ended because the bounds have met within the tolerance,",
     Status.CERTIFIED: "Ended because the whole radius is proven safe,",
+    Status.REFUTED: "Ended because an adversarial example answers the query,",
     Status.EXHAUSTED: "Ended because the budget was spent,",
     Status.STOPPED: "Stopped",
+}
+
+
+def _answer(specification: Specification, result: Result) -> list[str]:
+    if not specification.query or specification.radius is None:
+        return []
+    asked = specification.unit.plain(specification.radius)
+    return [f"Is the radius of {asked} safe? {_ANSWERS[result.answer(specification.radius)]}"]
+
+
+_ANSWERS = {
+    Answer.SAFE: "Safe: proven for every change within it.",
+    Answer.UNSAFE: "Unsafe: there is an adversarial example within it.",
+    Answer.UNKNOWN: "Unknown: neither a proof nor an example was found. A larger budget may help.",
 }
 
 

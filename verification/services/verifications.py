@@ -41,6 +41,7 @@ def create_verification(
     flows: Sequence[int] | None = None,
     radius: float | None = None,
     lower_method: str = "cells",
+    query: bool = False,
     seconds: float = 60.0,
     seed: int = 0,
     sampling: str | None = None,
@@ -71,6 +72,7 @@ def create_verification(
         flows=None if flows is None else sorted(set(flows)),
         radius=_checked_radius(radius, unit_of(space)),
         lower_method=_one_of("lower_method", lower_method, [str(known) for known in LowerMethod]),
+        query=_checked_query(query, radius),
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),
         extractor=_one_of("extractor", extractor, EXTRACTORS),
@@ -192,6 +194,12 @@ def _checked_radius(radius: float | None, unit: Unit) -> float | None:
             f"The radius must be above zero, not {radius:g}: it is a distance in {unit.definition}.", "radius"
         )
     return radius
+
+
+def _checked_query(query: bool, radius: float | None) -> bool:
+    if query and radius is None:
+        raise Invalid("To ask only whether a radius is safe, name the radius.", "radius")
+    return query
 
 
 def _checked_seconds(seconds: float) -> float:

@@ -2,7 +2,7 @@ import type { Unit } from "./units";
 
 /** What the server says, as REST answers and WebSocket messages carry it. */
 
-export type Status = "queued" | "running" | "converged" | "certified" | "exhausted" | "cancelled" | "failed";
+export type Status = "queued" | "running" | "converged" | "certified" | "refuted" | "exhausted" | "cancelled" | "failed";
 
 export type Guarantee = "sound" | "conditional" | "empirical";
 
@@ -80,7 +80,7 @@ export type LiveMessage =
   | { type: "event"; number: number; event: number; seconds: number; text: string }
   | { type: "adversarial"; number: number; label: number | null; confidence: number | null; revision: number };
 
-const OVER: ReadonlySet<Status> = new Set(["converged", "certified", "exhausted", "cancelled", "failed"]);
+const OVER: ReadonlySet<Status> = new Set(["converged", "certified", "refuted", "exhausted", "cancelled", "failed"]);
 
 /** Whether a run with this status will never move again. */
 export function isOver(status: Status): boolean {

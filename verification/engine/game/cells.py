@@ -51,16 +51,17 @@ class _Part:
 
 
 class CellSearch:
-    """Anytime search for the lower bound. `lower` is always proven; `step` expands the cells of least estimate,
-    as many as are bounded at once.
+    """Anytime search for the lower bound. `lower` is always proven; a step bounds cells of least estimate.
 
-    `limit`: no radius above it is of interest (None: any). `room`: bytes for relaxations. `floor`: what is proven otherwise.
-    `strategy`: (K,) the players' choices as a distribution over dimensions: sensitivity times width in the linear bounds.
+    `limit`: no radius above it is of interest (None: any), and with `at_once` none below it. `room`: bytes for relaxations.
+    `floor`: what is proven otherwise. `strategy`: (K,) the players' choices as a distribution over dimensions, by sensitivity
+    times width in the linear bounds.
     """
 
-    def __init__(self, problem: Problem, limit: float | None, room: float = math.inf) -> None:
+    def __init__(self, problem: Problem, limit: float | None, room: float = math.inf, at_once: bool = False) -> None:
         assert isinstance(problem.space, FlowSpace)
         self.problem, self.space, self.limit, self.room = problem, problem.space, limit, room
+        self.at_once = at_once
         self.frontier = Frontier(self.space.dimensions)
         self.target = 0.0
         self.floor = self.lower = 0.0
@@ -83,12 +84,16 @@ class CellSearch:
     def _aim(self, ceiling: float) -> None:
         """Raise the target where it has been reached."""
         if not self.target:
-            first = first_order_radius(self.problem) / _START
-            self.target = max(first, 1e-9) if math.isfinite(first) else 1.0
+            self.target = self.limit if self.at_once and self.limit is not None else self._first()
         while self._least >= self.target and self.target < ceiling:
             self.target *= _GROWTH
         self.target = min(self.target, ceiling)
         self.finished = self._least >= self.target
+
+    def _first(self) -> float:
+        """The first target, small enough to be proven soon."""
+        first = first_order_radius(self.problem) / _START
+        return max(first, 1e-9) if math.isfinite(first) else 1.0
 
     @property
     def _least(self) -> float:

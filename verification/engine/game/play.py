@@ -16,19 +16,19 @@ from verification.engine.game.picture import GamePicture
 from verification.engine.game.proof import Proof
 from verification.engine.game.root import RootSearch
 from verification.engine.perturbation import FlowSpace
-from verification.engine.specification import LowerMethod
+from verification.engine.specification import LowerMethod, Specification
 
 _FEW = 8  # dimensions; in more, cells have to wait until the ball has proven what it can
 _TURNS = 4  # the ball has one of so many
 _BEHIND = 1.5  # by what factor the cells must have proven more for the ball to be given up
 
 
-def build_proof(method: LowerMethod, problem: Problem, limit: float | None, room: float = math.inf) -> Proof:
-    """What proves the lower bound of `problem`. `limit`: no radius above it is of interest. `room`: bytes for relaxations."""
-    root = RootSearch(problem, limit, room=room)
+def build_proof(specification: Specification, problem: Problem, room: float = math.inf) -> Proof:
+    """What proves the lower bound of `problem`, as `specification` asks for it. `room`: bytes for relaxations."""
+    root = RootSearch(problem, specification.radius, room=room)
     few = isinstance(problem.space, FlowSpace) and problem.space.dimensions <= MOST_DIMENSIONS
-    if method is LowerMethod.CELLS and few:
-        cells = CellSearch(problem, limit, room)
+    if specification.lower_method is LowerMethod.CELLS and few:
+        cells = CellSearch(problem, specification.radius, room, at_once=specification.query)
         if cells.margins.fits:
             return Play(root, cells)
     return root

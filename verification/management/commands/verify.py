@@ -99,6 +99,9 @@ def _add_question_arguments(parser: CommandParser) -> None:
         help="look no further than this distance: pixels of flow, or pixel values from 0 to 1",
     )
     parser.add_argument(
+        "--query", action="store_true", help="ask only whether the radius is safe, and stop as soon as that is known"
+    )
+    parser.add_argument(
         "--lower",
         choices=[method.value for method in LowerMethod],
         default=LowerMethod.CELLS.value,
