@@ -128,6 +128,7 @@ class _Run:
             status=status,
             seconds=self.clock.now,
             history=self.ledger.history,
+            game=self.proof.picture(),
         )
 
     def _say_what_is_known(self) -> None:

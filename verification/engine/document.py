@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from verification.engine.clip import VideoInfo
-from verification.engine.result import AdversarialExample, Guarantee, Result
+from verification.engine.result import AdversarialExample, GamePicture, Guarantee, Result
 from verification.engine.specification import Specification
 
 SCHEMA = "flowverify.result/1"
@@ -29,6 +29,7 @@ def result_document(
         "upper": result.upper,
         "upper_guarantee": None if result.upper is None else Guarantee.EMPIRICAL.value,
         **_adversarial(specification, result.adversarial),
+        "game": None if result.game is None else _game(result.game),
         "status": result.status.value,
         "answer": result.answer(specification.radius).value if specification.query and specification.radius else None,
         "seconds": result.seconds,
@@ -72,6 +73,12 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
         "extractor": specification.extractor,
         "device": specification.device,
     }
+
+
+def _game(picture: GamePicture) -> dict[str, Any]:
+    """How the two players left their game; without the heat map."""
+    names = ("cells", "certified", "bounded", "estimate", "target", "flows", "strategy", "directions")
+    return {name: getattr(picture, name) for name in names}
 
 
 def _adversarial(specification: Specification, example: AdversarialExample | None) -> dict[str, Any]:

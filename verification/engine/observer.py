@@ -1,7 +1,6 @@
 """The one way in which the engine speaks while it works. The caller implements what it needs."""
 
-from verification.engine.game.picture import GamePicture
-from verification.engine.result import AdversarialExample, BoundPoint
+from verification.engine.result import AdversarialExample, BoundPoint, GamePicture
 
 
 class Observer:

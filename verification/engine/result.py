@@ -76,8 +76,32 @@ class AdversarialExample:
 
 
 @dataclass(frozen=True)
+class GamePicture:
+    """The state of the game over cells, as a person sees it. Distances in the unit of the space.
+
+    `cells` cover the space, and `certified` of them are proven up to `target`; `estimate` is the least of all. `bounded`: how
+    often the margins over a cell have been bounded. `flows` and `strategy`: the flows that may change and how likely Player I
+    chooses each. `directions`: how likely Player II then acts along x and along y, for each flow. `heat`: (h, w), from 0 to 1, where
+    Player II acts.
+    """
+
+    cells: int
+    certified: int
+    bounded: int
+    estimate: float
+    target: float
+    flows: tuple[int, ...]
+    strategy: tuple[float, ...]
+    directions: tuple[tuple[float, float], ...]
+    heat: Tensor
+
+
+@dataclass(frozen=True)
 class Result:
-    """The outcome of `verify`. `upper is None` until an adversarial example is found; then `adversarial` holds it."""
+    """The outcome of `verify`. `upper is None` until an adversarial example is found; then `adversarial` holds it.
+
+    `game`: how the players left it, where there were any.
+    """
 
     label: int
     confidence: float
@@ -88,6 +112,7 @@ class Result:
     status: Status
     seconds: float
     history: tuple[BoundPoint, ...]
+    game: GamePicture | None = None
 
     def answer(self, radius: float) -> Answer:
         """Whether every change of at most `radius` keeps the class, as far as the bounds tell."""

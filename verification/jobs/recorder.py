@@ -7,7 +7,7 @@ from torch import Tensor
 
 from verification.engine import AdversarialExample, BoundPoint, Observer
 from verification.engine.artifacts import adversarial_files, original_files
-from verification.engine.game.picture import GamePicture
+from verification.engine.result import GamePicture
 from verification.jobs.files import as_artifacts
 from verification.jobs.interruption import stopping
 from verification.jobs.lease import Lease

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from torch.nn.functional import adaptive_avg_pool2d
 
-from verification.engine.game.picture import GamePicture
+from verification.engine.result import GamePicture
 from verification.models import Bound
 
 

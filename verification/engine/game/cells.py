@@ -21,9 +21,10 @@ from verification.engine.bounds.cell_margins import CellMargins, Margins
 from verification.engine.bounds.distance import Yardstick, least_distances, yardstick_of
 from verification.engine.bounds.problem import Problem
 from verification.engine.game.frontier import Cut, Frontier
-from verification.engine.game.picture import GamePicture
+from verification.engine.game.picture import picture_of
 from verification.engine.game.root import first_order_radius
 from verification.engine.perturbation import FlowSpace
+from verification.engine.result import GamePicture
 
 #: Spaces of more dimensions are left to the root's ball.
 MOST_DIMENSIONS = 16
@@ -65,6 +66,7 @@ class CellSearch:
         self.frontier = Frontier(self.space.dimensions)
         self.target = 0.0
         self.floor = self.lower = 0.0
+        self.bounded = 0  #: how often the margins over a cell have been bounded
         self.strategy = torch.full((self.space.dimensions,), 1 / self.space.dimensions, dtype=torch.float64)
         self.finished = False
 
@@ -155,6 +157,7 @@ class CellSearch:
         for refined in (False, True):
             if not left:
                 break
+            self.bounded += len(left)
             for index, margins in zip(left, self.margins(low[left], high[left], refined, check), strict=True):
                 if margins is not None:
                     distance, sensitivity = self._judged(margins)
@@ -182,17 +185,20 @@ class CellSearch:
     def picture(self) -> GamePicture:
         """What there is to see of the players."""
         fields, weights = self.margins.fields, self.strategy.to(self.problem.frames.device)
-        return GamePicture.of(self.space, fields, self.frontier, self.target, self._least, weights / weights.sum())
+        return picture_of(
+            self.space, fields, self.frontier, self.target, self._least, self.bounded, weights / weights.sum()
+        )
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs: JSON-able, and tensors."""
         numbers = {"target": self.target, "floor": self.floor, "lower": self.lower, "finished": self.finished}
+        numbers["bounded"] = self.bounded
         return numbers, self.frontier.tensors()
 
     def restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Go on from what `state` gave."""
         self.target, self.floor, self.lower = (float(state[name]) for name in ("target", "floor", "lower"))
-        self.finished = bool(state["finished"])
+        self.finished, self.bounded = bool(state["finished"]), int(state["bounded"])
         self.frontier = Frontier.restore(tensors)
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
 from verification.engine.game.cells import MOST_DIMENSIONS, CellSearch
-from verification.engine.game.picture import GamePicture
 from verification.engine.game.proof import Proof
 from verification.engine.game.root import RootSearch
 from verification.engine.perturbation import FlowSpace
+from verification.engine.result import GamePicture
 from verification.engine.specification import LowerMethod, Specification
 
 _FEW = 8  # dimensions; in more, cells have to wait until the ball has proven what it can

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from verification.engine.game.picture import GamePicture
+from verification.engine.result import GamePicture
 
 
 class Proof(Protocol):
