@@ -43,10 +43,11 @@ from verification.engine.relaxation import Rounding
 from verification.engine.specification import Specification
 
 ROOT = Path(__file__).resolve().parent.parent
-_DEMO = ROOT / "verification" / "demo" / "camera_motion.safetensors"
+DEMO = ROOT / "verification" / "demo" / "camera_motion.safetensors"
 _COMPARED = ("network", "radius (px)", "forward (s)", "bounds (s)", "ratio", "peak memory (MB)")
-_UCF_LABELS = ("Biking", "Diving", "GolfSwing", "Punch", "Rowing")
-_UCF_CLIPS = ("v_Diving_g02_c02", "v_Biking_g01_c04", "v_Punch_g22_c07", "v_Rowing_g14_c04")
+UCF_LABELS = ("Biking", "Diving", "GolfSwing", "Punch", "Rowing")
+UCF_OPTIONS = ("--channels", "bgr", "--sampling", "floor")
+UCF_CLIPS = ("v_Diving_g02_c02", "v_Biking_g01_c04", "v_Punch_g22_c07", "v_Rowing_g14_c04")
 
 Rows = list[tuple[str, ...]]
 
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="budget of each verification")
     parser.add_argument("--clips", type=int, default=10, help="test clips of the demo")
     parser.add_argument(
-        "--classifier", type=Path, default=_DEMO, help="another one than the demo's, for the part 'demo'"
+        "--classifier", type=Path, default=DEMO, help="another one than the demo's, for the part 'demo'"
     )
     parser.add_argument("--norms", nargs="+", default=["l2", "linf"], choices=[str(n.value) for n in Norm])
     parser.add_argument("--model", type=Path, help="an ONNX file of the LRCN")
@@ -87,11 +88,9 @@ def measure_lrcn(options: argparse.Namespace, scratch: Path) -> Rows:
     if options.model is None or options.videos is None:
         sys.exit("the part 'lrcn' needs --model FILE.onnx and --videos DIR")
     labels = scratch / "labels.txt"
-    labels.write_text("\n".join(_UCF_LABELS))
-    described = ["--labels", str(labels), "--channels", "bgr", "--sampling", "floor"]
-    return _verified(
-        options, scratch, options.model, [options.videos / f"{name}.avi" for name in _UCF_CLIPS], described
-    )
+    labels.write_text("\n".join(UCF_LABELS))
+    described = ["--labels", str(labels), *UCF_OPTIONS]
+    return _verified(options, scratch, options.model, [options.videos / f"{name}.avi" for name in UCF_CLIPS], described)
 
 
 def _verified(
@@ -174,7 +173,7 @@ class Case:
 
     def problem(self) -> Problem:
         if self.architecture is None:
-            demo = load_classifier(_DEMO)
+            demo = load_classifier(DEMO)
             with tempfile.TemporaryDirectory() as scratch:
                 return _problem(demo, _first_test_clip(demo, Path(scratch)), Norm.L2)
         config: dict[str, object] = {} if self.hidden is None else {"hidden": self.hidden}

@@ -81,8 +81,8 @@ class GamePicture:
 
     `cells` cover the space, and `certified` of them are proven up to `target`; `estimate` is the least of all. `bounded`: how
     often the margins over a cell have been bounded. `flows` and `strategy`: the flows that may change and how likely Player I
-    chooses each. `directions`: how likely Player II then acts along x and along y, for each flow. `heat`: (h, w), from 0 to 1, where
-    Player II acts.
+    chooses each. `directions`: how likely Player II then acts along x and along y, for each flow. `heat`: (h, w), from 0 to 1,
+    where Player II acts.
     """
 
     cells: int

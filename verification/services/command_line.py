@@ -41,7 +41,10 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
     Raises EngineError, or FootageError for the demo.
     """
     flows, radius = _flows(options["flows"]), options["radius"]
-    budget, device = Budget(seconds=options["seconds"], memory=options["memory"]), usable_device(options["device"])
+    budget, device = (
+        Budget(options["seconds"], options["rounds"], memory=options["memory"]),
+        usable_device(options["device"]),
+    )
     _check_source(options)
     _check_seed(options["seed"])
     classifier = read_classifier(options)

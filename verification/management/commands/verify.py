@@ -110,6 +110,12 @@ def _add_question_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument("--seconds", type=float, metavar="S", default=60.0, help="the budget")
     parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="or so many rounds of work: the same on any machine, given enough seconds",
+    )
+    parser.add_argument(
         "--memory", type=float, metavar="GB", default=Budget.memory, help="what bounds may keep on the way"
     )
     parser.add_argument("--seed", type=int, metavar="N", default=0)
