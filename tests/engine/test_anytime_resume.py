@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.engine.questions import Recording, make_specification
-from verification.engine import Budget, CheckpointError, Norm, Result, verify
+from verification.engine import Budget, CheckpointError, Norm, Result, Specification, verify
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,23 @@ def test_going_on_never_goes_back(first: tuple[Result, bytes]) -> None:
     assert after.seconds >= before.seconds
 
 
+@pytest.mark.parametrize("space", ["translation", "blocks:1x2"])
+def test_a_game_that_goes_on_from_a_checkpoint_ends_as_if_it_had_not_been_interrupted(space: str) -> None:
+    def asked(rounds: int) -> Specification:
+        return make_specification(1, space=space, flows=(1,), budget=Budget(600, rounds=rounds))
+
+    whole = verify(asked(40))
+    observer = Recording()
+    verify(asked(19), observer)
+    resumed = verify(asked(40), None, observer.checkpoints[-1])
+
+    assert whole.game is not None and resumed.game is not None
+    assert whole.game.cells > 5
+    assert (resumed.lower, resumed.upper) == (whole.lower, whole.upper)
+    assert (resumed.game.cells, resumed.game.target) == (whole.game.cells, whole.game.target)
+    assert [(point.lower, point.upper) for point in resumed.history] == [(p.lower, p.upper) for p in whole.history]
+
+
 def test_a_spent_budget_stays_spent_and_the_example_is_still_there(first: tuple[Result, bytes]) -> None:
     before, checkpoint = first
 
@@ -42,7 +59,15 @@ def test_a_spent_budget_stays_spent_and_the_example_is_still_there(first: tuple[
 
 
 @pytest.mark.parametrize(
-    "fields", [{"norm": Norm.LINF}, {"flows": (1,)}, {"radius": 5.0}, {"seed": 3}, {"space": "translation"}]
+    "fields",
+    [
+        {"norm": Norm.LINF},
+        {"flows": (1,)},
+        {"radius": 5.0},
+        {"seed": 3},
+        {"space": "translation"},
+        {"query": True, "radius": 5.0},
+    ],
 )
 def test_another_question_is_refused(first: tuple[Result, bytes], fields: dict[str, object]) -> None:
     with pytest.raises(CheckpointError, match="another question"):

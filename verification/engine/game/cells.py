@@ -30,7 +30,7 @@ from verification.engine.result import GamePicture
 MOST_DIMENSIONS = 16
 _STEADY = 0.8  # of the strategy that is shown, from batch to batch
 _START = 64.0  # the first target is this much smaller than the first-order estimate
-_GROWTH = 1.25  # of the target
+_GROWTH, _SURGE = 1.25, 2.0  # of the target, and while all cells are bounded at once
 _FARTHEST = 1e9  # in the unit of the space; where nothing alters the class the search ends there
 _BEYOND = 1 + 1e-9  # cells are bounded a little beyond the target, so that rounding leaves no gap
 
@@ -88,7 +88,7 @@ class CellSearch:
         if not self.target:
             self.target = self.limit if self.at_once and self.limit is not None else self._first()
         while self._least >= self.target and self.target < ceiling:
-            self.target *= _GROWTH
+            self.target *= _SURGE if self.frontier.count < self.margins.at_once else _GROWTH
         self.target = min(self.target, ceiling)
         self.finished = self._least >= self.target
 
