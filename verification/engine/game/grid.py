@@ -74,8 +74,9 @@ class GridSearch:
     None: derived from certified constants by Eq. 5, and halved where a grid leaves points unresolved. `room`: bytes for
     relaxations, and for the points.
     `fmsr`: the value of the finite problem so far: no adversarial point of the present grid is nearer. `found`: the coordinates
-    of the nearest adversarial point, of any grid. `unresolved`: points of the present grid that keep the class but may lose it
-    within their cell. `full`: the search ended because no more points find room.
+    of the nearest adversarial point, of any grid. `unresolved`: points of the present grid that keep the class, but of which it
+    was not shown that all of their cell does (nor tried, where a nearer cell is lost). `full`: the search ended because no more
+    points find room.
     """
 
     def __init__(self, problem: Problem, limit: float | None, tau: float | None = None, room: float = math.inf) -> None:
@@ -181,15 +182,15 @@ class GridSearch:
         distance, nearest = self.tree.distance_of(point), self.tree.nearest_of(point)
         half = float(lattice.half(steps.unsqueeze(0)))
         a = lattice.coordinates(steps).to(self.problem.frames.device)
-        margins = self._margins(a)
-        if bool((margins.upper < 0).any()):
+        if bool((self._margins.values(a) < 0).any()):
             self._adversarial = min(self._adversarial, distance)
             self._adversarial_cell = min(self._adversarial_cell, nearest)
             if self.found is None or distance < self.problem.norm_of(self.found):
                 self.found = a.view(self.space.shape)
             self.tree.visit(point, math.inf, math.inf)
             return
-        if not self._resolves(margins, distance * _BEYOND, half, nearest, ceiling, check):
+        # Where a cell as near is lost already, a proof is not worth its price.
+        if nearest >= min(self._lost, ceiling) or not self._resolves(a, distance * _BEYOND, half, ceiling, check):
             self.unresolved += 1
             self._unresolved_cell = min(self._unresolved_cell, nearest)
         elif distance * _BEYOND + half > self._radius:
@@ -200,32 +201,29 @@ class GridSearch:
         # one costs is admissible; it is never more than the paper's d~, the width of a cell.
         self.tree.visit(point, float(distances.amin()), float(cells.amin()))
 
-    def _resolves(
-        self, margins: Interval, distance: float, half: float, nearest: float, ceiling: float, check: Callable[[], None]
-    ) -> bool:
-        """Whether no margin can be lost in the cell of a point, as far as that lies within the ball of the constants.
+    def _resolves(self, a: Tensor, distance: float, half: float, ceiling: float, check: Callable[[], None]) -> bool:
+        """Whether no margin can be lost in the cell of the point `a` (K,), as far as that lies within the ball of the constants.
 
         With a tau given by hand this has to be all of the cell, or what lies within the ceiling, and the ball grows for it.
         """
-        if not bool((margins.lower > 0).all()):
+        margins = self._margins(a).lower
+        if not bool((margins > 0).all()):
             return False
         needed = distance if self.derived else max(distance, min(distance + half, ceiling * _BEYOND))
-        # Where a cell as near is lost already, constants of another ball are not worth their price.
-        asks = not self.derived and nearest < min(self._lost, ceiling)
-        if needed > self._radius and asks:
+        if needed > self._radius and not self.derived:
             self._ask(max(needed, min(self._radius * self._growth, ceiling + half)), check)
         if needed > self._radius or self._lasts(margins, half):
             return needed <= self._radius
-        if not asks or needed * _FINE >= self._radius:
+        if self.derived or needed * _FINE >= self._radius:
             return False
         # Constants grow with the ball: perhaps this one is too large.
         self._ask(needed, check)
         self._growth = _FINE
         return self._lasts(margins, half)
 
-    def _lasts(self, margins: Interval, half: float) -> bool:
-        """Whether all margins of a point are more than what they can lose within the ball on a way as long as `half`."""
-        return self._constants is not None and bool((margins.lower > self._constants * (half * _BEYOND)).all())
+    def _lasts(self, margins: Tensor, half: float) -> bool:
+        """Whether margins (C - 1,) of a point are more than what they can lose within the ball on a way as long as `half`."""
+        return self._constants is not None and bool((margins > self._constants * (half * _BEYOND)).all())
 
     def _ask(self, radius: float, check: Callable[[], None]) -> None:
         """Certify constants for the ball of `radius`."""
