@@ -30,7 +30,12 @@ from verification.engine.result import Guarantee
 _AT_ONCE = 16  # points that are taken from the open list together
 _MOST_POINTS = 1 << 24  # of one grid, where there is room for more
 _BEYOND = 1 + 1e-9  # distances count as a little longer than they are, so that rounding leaves no gap
-_FAST, _SLOW, _FINE = 2.0, 1.25, 1.05  # growth of the ball whose constants are asked for
+_FAST, _SLOW, _FINE = (
+    2.0,
+    1.25,
+    1.05,
+)  # growth of the ball whose constants are asked for: at first, and where it is large
+_FASTEST = 16.0  # where tau is derived
 _START = 4096.0  # where tau is derived, the first ball is this much smaller than the first-order estimate
 _SMALLER, _LEAST_SHARE = (
     64.0,
@@ -163,19 +168,25 @@ class GridSearch:
 
     def _visit(self, lattice: Lattice, ceiling: float, check: Callable[[], None]) -> None:
         """Look at points of least estimate, and open the children of those that have been looked at."""
-        wanted = self._wanted(ceiling)
-        seen = self.tree.is_visited(wanted)
-        for point in wanted[seen].tolist():
-            dimensions, _ = self.tree.moves_from(point)
-            if self.tree.count + len(dimensions) > min(_MOST_POINTS, self.room / POINT):
-                self.full = True
-                return
-            (steps,) = self.tree.steps(torch.tensor([point]))
-            self.tree.expand(point, *lattice.after(steps, dimensions))
-        fresh = wanted[~seen]
+        fresh = torch.zeros(0, dtype=torch.int64)
+        while not len(fresh) and len(wanted := self._wanted(ceiling)):
+            seen = self.tree.is_visited(wanted)
+            for point in wanted[seen].tolist():
+                self._open_children(lattice, point)
+                if self.full:
+                    return
+            fresh = wanted[~seen]
         for point, steps in zip(fresh.tolist(), self.tree.steps(fresh), strict=True):
             check()
             self._look_at(lattice, point, steps, ceiling, check)
+
+    def _open_children(self, lattice: Lattice, point: int) -> None:
+        """Go on from a point, if there is room."""
+        dimensions, _ = self.tree.moves_from(point)
+        self.full = self.tree.count + len(dimensions) > min(_MOST_POINTS, self.room / POINT)
+        if not self.full:
+            (steps,) = self.tree.steps(torch.tensor([point]))
+            self.tree.expand(point, *lattice.after(steps, dimensions))
 
     def _look_at(self, lattice: Lattice, point: int, steps: Tensor, ceiling: float, check: Callable[[], None]) -> None:
         """Evaluate a point, and count it as what it is: adversarial, resolved, or neither."""
@@ -273,7 +284,8 @@ class GridSearch:
             self._give_way()
             return None
         self._constants, self._radius = constants, radius
-        self._growth = _FAST if reach >= radius else _SLOW
+        # Constants grow with the ball: where `reach` falls below its radius, cells become small.
+        self._growth = min(max(math.sqrt(reach / radius), _SLOW), _FASTEST)
         width = Lattice(self.space, self.problem.norm, 1.0).width
         return min(reach, radius * _WIDEST) / width * (1 - _SMALLEST) / 2**self._halvings
 
@@ -282,8 +294,8 @@ class GridSearch:
         if not self._radius:
             self._first /= _SMALLER
             self.finished = self._first < _SMALLEST
-        elif self._growth == _FAST:
-            self._growth = _SLOW
+        elif self._growth > _SLOW:
+            self._growth = max(math.sqrt(self._growth), _SLOW)
         else:
             self._widest = self._radius
 

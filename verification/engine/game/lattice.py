@@ -37,7 +37,7 @@ class Lattice:
 
     def half(self, steps: Tensor) -> Tensor:
         """(B,): no point of the cells of `steps` (B, K) is farther than this from theirs, as rounded."""
-        return self.width / 2 * (1 + _SLACK + _STEP * steps.abs().amax(1))
+        return self.width / 2 * (1 + _SLACK + _STEP * steps.abs().double().amax(1))
 
     def distances(self, steps: Tensor) -> Tensor:
         """(B,): of the grid points `steps` (B, K) from the clip."""
