@@ -107,9 +107,12 @@ def _paid(gradient: Interval, rate: Interval, rounding: Rounding) -> tuple[Inter
     return Interval(centre, centre), paid * (1 + rounding.gamma(width[0].numel())) + rounding.underflow
 
 
-def flow_constants(problem: Problem, radius: float, check: Callable[[], None]) -> Tensor:
-    """`lipschitz_constants` of the problem's margins over the ball of `radius` pixels around the clip, a float64 proof."""
-    return lipschitz_constants(_bounds(problem, radius, check), problem.label)
+def flow_constants(problem: Problem, radius: float, check: Callable[[], None], room: float = math.inf) -> Tensor:
+    """`lipschitz_constants` of the problem's margins over the ball of `radius` pixels around the clip, a float64 proof.
+
+    `room`: bytes for relaxations, see `LinearBounds`.
+    """
+    return lipschitz_constants(_bounds(problem, radius, check, room), problem.label)
 
 
 def lipschitz_radius(problem: Problem, radius: float, check: Callable[[], None]) -> float:
@@ -151,8 +154,8 @@ def _distance(problem: Problem, radius: float, margins: Tensor, check: Callable[
     return float((margins / flow_constants(problem, radius, check)).min()) * (1 - 1e-12)
 
 
-def _bounds(problem: Problem, radius: float, check: Callable[[], None]) -> LinearBounds:
+def _bounds(problem: Problem, radius: float, check: Callable[[], None], room: float = math.inf) -> LinearBounds:
     rounding = Rounding(rigorous=True)
     region = ball_around(problem.frames, problem.space, problem.norm, radius, rounding)
     with torch.no_grad():
-        return LinearBounds(problem.graph_in(rounding.dtype), region, check)
+        return LinearBounds(problem.graph_in(rounding.dtype), region, check, room=room, places=problem.places)

@@ -162,6 +162,10 @@ class FlowSpace(Space):
     def steepness(self, gradient: Tensor, norm: Norm) -> float:
         return float(self.support(gradient[None], torch.zeros_like(gradient)[None], self.everywhere(1), norm))
 
+    def flow_of(self, dimension: int) -> int:
+        """The flow, numbered from 1, that a coordinate belongs to; `dimension`: in the order of `a.flatten()`."""
+        return self.flows[dimension * len(self.flows) // self.dimensions]
+
     def everywhere(self, count: int) -> Window:
         """Where `count` functionals look that have coefficients for every flow and pixel."""
         return Window.whole(count, self.length - 1, self.height, self.width)

@@ -57,6 +57,9 @@ class Moving(Dense):
     def moving(self) -> Tensor:
         return self.pixels.double()
 
+    def flow_of(self, dimension: int) -> int:
+        return int(self.pixels.nonzero()[dimension // self.shape[1], 0]) + 1
+
     def lift(self, a: Tensor) -> Tensor:
         index = self.pixels.to(a.device).nonzero(as_tuple=True)
         field = a.new_zeros((self.length - 1, self.height, self.width, 2))
