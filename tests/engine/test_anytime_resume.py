@@ -7,6 +7,7 @@ import torch
 
 from tests.engine.questions import Recording, make_specification
 from verification.engine import Budget, CheckpointError, Norm, Result, Specification, verify
+from verification.engine.result import GamePicture
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_a_game_that_goes_on_from_a_checkpoint_ends_as_if_it_had_not_been_interr
     verify(asked(19), observer)
     resumed = verify(asked(40), None, observer.checkpoints[-1])
 
-    assert whole.game is not None and resumed.game is not None
+    assert isinstance(whole.game, GamePicture) and isinstance(resumed.game, GamePicture)
     assert whole.game.cells > 5
     assert (resumed.lower, resumed.upper) == (whole.lower, whole.upper)
     assert (resumed.game.cells, resumed.game.target) == (whole.game.cells, whole.game.target)

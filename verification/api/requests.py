@@ -51,7 +51,12 @@ class VerificationRequest(serializers.Serializer[Verification]):
         choices=Verification.LowerMethod.choices,
         required=False,
         help_text="How the lower bound is proven: admissible A* over cells where the space has few dimensions, beside one ball; "
-        "or that ball alone.",
+        "or that ball alone; or the paper's grid.",
+    )
+    tau = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        help_text="The step of the grid in pixels of flow; null: derived from Lipschitz constants.",
     )
     query = serializers.BooleanField(
         required=False, help_text="Only whether the radius is safe is asked: the first example within it ends the run."

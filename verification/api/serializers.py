@@ -166,6 +166,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "flows",
             "radius",
             "lower_method",
+            "tau",
             "query",
             "seconds",
             "seed",

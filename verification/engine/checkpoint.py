@@ -33,6 +33,7 @@ def fingerprint(specification: "Specification") -> str:
         "space": specification.space,
         "flows": specification.flows,
         "radius": specification.radius,
+        "tau": specification.tau,
         "query": specification.query,
         "lower_method": specification.lower_method.value,
         "extractor": specification.extractor,

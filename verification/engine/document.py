@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from verification.engine.clip import VideoInfo
-from verification.engine.result import AdversarialExample, GamePicture, Guarantee, Result
+from verification.engine.result import AdversarialExample, GamePicture, GridPicture, Guarantee, Result
 from verification.engine.specification import Specification
 
 SCHEMA = "flowverify.result/1"
@@ -75,8 +75,10 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
     }
 
 
-def _game(picture: GamePicture) -> dict[str, Any]:
+def _game(picture: GamePicture | GridPicture) -> dict[str, Any]:
     """How the two players left their game; without the heat map."""
+    if isinstance(picture, GridPicture):
+        return asdict(picture)
     names = ("cells", "certified", "bounded", "estimate", "target", "flows", "strategy", "directions")
     return {name: getattr(picture, name) for name in names}
 

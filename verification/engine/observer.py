@@ -1,6 +1,6 @@
 """The one way in which the engine speaks while it works. The caller implements what it needs."""
 
-from verification.engine.result import AdversarialExample, BoundPoint, GamePicture
+from verification.engine.result import AdversarialExample, BoundPoint, GamePicture, GridPicture
 
 
 class Observer:
@@ -15,7 +15,7 @@ class Observer:
     def adversarial(self, example: AdversarialExample) -> None:
         """A better adversarial example than every one before."""
 
-    def game(self, picture: GamePicture) -> None:
+    def game(self, picture: GamePicture | GridPicture) -> None:
         """The players have moved; told now and then."""
 
     def event(self, text: str) -> None:

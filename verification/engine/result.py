@@ -97,6 +97,25 @@ class GamePicture:
 
 
 @dataclass(frozen=True)
+class GridPicture:
+    """The state of the game over a grid (the paper's Algorithm 1), as a person sees it. Distances in the unit of the space.
+
+    `tau`: the atomic manipulation, in the coordinates' unit; None before one is derived. `fmsr`: no adversarial point of the
+    present grid is nearer. `certified`: proven for all perturbations between its points as well. `conditional`: what Theorem 1
+    gives, if no cell of a point that keeps the class has an adversarial example in it, and what that is worth as `guarantee`.
+    `visited`: points evaluated. `unresolved`: points that keep the class, but count as adversarial.
+    """
+
+    tau: float | None
+    fmsr: float
+    certified: float
+    conditional: float
+    guarantee: Guarantee
+    visited: int
+    unresolved: int
+
+
+@dataclass(frozen=True)
 class Result:
     """The outcome of `verify`. `upper is None` until an adversarial example is found; then `adversarial` holds it.
 
@@ -112,7 +131,7 @@ class Result:
     status: Status
     seconds: float
     history: tuple[BoundPoint, ...]
-    game: GamePicture | None = None
+    game: GamePicture | GridPicture | None = None
 
     def answer(self, radius: float) -> Answer:
         """Whether every change of at most `radius` keeps the class, as far as the bounds tell."""

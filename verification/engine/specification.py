@@ -18,6 +18,7 @@ class LowerMethod(StrEnum):
     """How the lower bound is proven."""
 
     CELLS = "cells"  #: the ball of `ROOT`, and admissible A* over cells where the space has few dimensions
+    GRID = "grid"  #: the paper's Algorithm 1 on a grid, with certified cells
     ROOT = "root"  #: one linear bound over the whole ball
 
 
@@ -52,7 +53,8 @@ class Specification:
     """The maximum safe radius of `clip` for `classifier` with respect to its optical flow, or to its pixels.
 
     `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
-    limit: the search may go as far as it must. `lower_method`: how the lower bound is proven. `query`: only whether `radius` is
+    limit: the search may go as far as it must. `lower_method`: how the lower bound is proven; `tau`: the
+    grid's atomic manipulation, in the coordinates' unit, None to derive it (Eq. 5). `query`: only whether `radius` is
     safe is asked, and the first adversarial example within it ends the run. `device`: any torch device string.
     """
 
@@ -64,6 +66,7 @@ class Specification:
     radius: float | None = None
     budget: Budget = field(default_factory=Budget)
     lower_method: LowerMethod = LowerMethod.CELLS
+    tau: float | None = None
     query: bool = False
     seed: int = 0
     extractor: str = "farneback"
@@ -74,6 +77,7 @@ class Specification:
             raise SpecificationError(
                 f"the radius must be above zero, not {self.radius}: it is a distance in {self.unit.definition}"
             )
+        self._check_method()
         if self.query and self.radius is None:
             raise SpecificationError("a query asks whether a radius is safe: name the radius")
         values = self.clip.frames
@@ -88,6 +92,14 @@ class Specification:
         # Building them is cheap and says what is wrong with the extractor, the space or the flows.
         build_extractor(self.extractor)
         self.build_space()
+
+    def _check_method(self) -> None:
+        if self.tau is not None and self.lower_method is not LowerMethod.GRID:
+            raise SpecificationError("tau is the step of a grid: ask for the lower bound by the grid, or leave it out")
+        if self.tau is not None and not (math.isfinite(self.tau) and self.tau > 0):
+            raise SpecificationError(f"tau must be a length above zero, in pixels of flow, not {self.tau}")
+        if self.lower_method is LowerMethod.GRID and self.unit is not Unit.FLOW:
+            raise SpecificationError("the grid is made of manipulations of the flow: choose another space than pixels")
 
     @property
     def unit(self) -> Unit:

@@ -104,6 +104,7 @@ def _specification(verification: Verification) -> Specification:
         space=verification.space,
         flows=None if verification.flows is None else tuple(verification.flows),
         radius=verification.radius,
+        tau=verification.tau,
         query=verification.query,
         lower_method=LowerMethod(verification.lower_method),
         budget=Budget(seconds=verification.seconds, memory=settings.FLOWVERIFY_MEMORY_GB),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from verification.engine import AdversarialExample, BoundPoint, Observer
 from verification.engine.artifacts import adversarial_files, original_files
-from verification.engine.result import GamePicture
+from verification.engine.result import GamePicture, GridPicture
 from verification.jobs.files import as_artifacts
 from verification.jobs.interruption import stopping
 from verification.jobs.lease import Lease
@@ -68,7 +68,7 @@ class Recorder(Observer):
         self._flow = flow
         self._points: list[BoundPoint] = []
         self._example: AdversarialExample | None = None
-        self._picture: GamePicture | None = None
+        self._picture: GamePicture | GridPicture | None = None
         self._state: bytes | None = None
         self._progress = False
         self._bounds = Schedule(BOUNDS_SECONDS)
@@ -94,7 +94,7 @@ class Recorder(Observer):
         self._example = example
         self._write_what_is_due()
 
-    def game(self, picture: GamePicture) -> None:
+    def game(self, picture: GamePicture | GridPicture) -> None:
         self._picture = picture
         self._write_what_is_due()
 

@@ -110,7 +110,7 @@ class VerificationConsumer(AsyncJsonWebsocketConsumer):
                 return
             self.position.event = update["event"]
         elif update["type"] == "game":
-            self.position.cells = update["game"]["cells"]
+            self.position.cells = state.size_of(update["game"])
         elif update["type"] == "adversarial":
             self.position.revision = max(self.position.revision, update["revision"])
         await self.send_json({**update, "number": self.position.bound})

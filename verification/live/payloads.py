@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from torch.nn.functional import adaptive_avg_pool2d
 
-from verification.engine.result import GamePicture
+from verification.engine.result import GamePicture, GridPicture
 from verification.models import Bound
 
 
@@ -44,8 +44,18 @@ class Game(TypedDict):
 HEAT = 16
 
 
-def as_game(picture: GamePicture) -> Game:
+def as_game(picture: GamePicture | GridPicture) -> "Game | Grid":
     """A picture as it travels."""
+    if isinstance(picture, GridPicture):
+        return Grid(
+            tau=picture.tau,
+            fmsr=picture.fmsr,
+            certified=picture.certified,
+            conditional=picture.conditional,
+            guarantee=picture.guarantee.value,
+            visited=picture.visited,
+            unresolved=picture.unresolved,
+        )
     height, width = picture.heat.shape
     coarse = adaptive_avg_pool2d(picture.heat[None, None], (min(height, HEAT), min(width, HEAT)))[0, 0]
     return Game(
@@ -60,11 +70,23 @@ def as_game(picture: GamePicture) -> Game:
     )
 
 
+class Grid(TypedDict):
+    """What there is to see of the paper's grid (`GridPicture`)."""
+
+    tau: float | None
+    fmsr: float
+    certified: float
+    conditional: float
+    guarantee: str
+    visited: int
+    unresolved: int
+
+
 class GameMessage(TypedDict):
     """The players have moved."""
 
     type: Literal["game"]
-    game: Game
+    game: Game | Grid
 
 
 class BoundsMessage(TypedDict):

@@ -20,6 +20,7 @@ from verification.live.payloads import (
     EventMessage,
     Game,
     GameMessage,
+    Grid,
     Point,
     StatusMessage,
     Update,
@@ -62,7 +63,7 @@ def publish_adversarial(verification_id: UUID, label: int, confidence: float, re
     _publisher.put(group_name(verification_id), message)
 
 
-def publish_game(verification_id: UUID, game: Game) -> None:
+def publish_game(verification_id: UUID, game: Game | Grid) -> None:
     """What the players do, as it is in the database."""
     _publisher.put(group_name(verification_id), GameMessage(type="game", game=game))
 

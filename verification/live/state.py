@@ -1,5 +1,6 @@
 """What a socket reads from the database: the snapshot, and everything after a point."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -109,5 +110,9 @@ def look(verification_id: UUID, position: Position) -> News:
 
 
 def _cells(verification: Verification) -> int:
-    """How many cells the game has; 0 while there is none."""
-    return 0 if verification.game is None else int(verification.game["cells"])
+    return 0 if verification.game is None else size_of(verification.game)
+
+
+def size_of(game: Mapping[str, Any]) -> int:
+    """How many cells the game has, or points its grid: it grows with every move."""
+    return int(game["cells"] if "cells" in game else game["visited"])

@@ -43,6 +43,7 @@ class Verification(TeamOwned):
         """How the lower bound is proven; the engine's words."""
 
         CELLS = "cells", "Cells where dimensions are few, and a ball"
+        GRID = "grid", "The paper's grid"
         ROOT = "root", "One ball alone"
 
     class Guarantee(models.TextChoices):
@@ -74,6 +75,7 @@ class Verification(TeamOwned):
     flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
     radius = models.FloatField(null=True, blank=True)  #: in the unit of the space; null: no limit
     lower_method = models.CharField(max_length=10, choices=LowerMethod.choices, default=LowerMethod.CELLS)
+    tau = models.FloatField(null=True, blank=True)  #: of the grid; null: derived
     query = models.BooleanField(default=False)  #: only whether `radius` is safe is asked
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)

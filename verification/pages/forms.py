@@ -151,6 +151,12 @@ class VerificationForm(forms.Form):
         label="Proof",
         help_text="Cells tell far more in spaces of few dimensions, such as Translation of one flow.",
     )
+    tau = forms.FloatField(
+        required=False,
+        label="Tau of the grid, px",
+        widget=forms.NumberInput({"placeholder": "Derived", "step": "any"}),
+        help_text="Only for the paper's grid: the length of an atomic manipulation. Empty: from certified Lipschitz constants.",
+    )
     seconds = forms.FloatField(
         initial=60,
         label="Budget, s",

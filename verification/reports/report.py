@@ -135,6 +135,7 @@ def command(verification: Verification) -> str:
         words += ["--radius", repr(verification.radius)]
     words += ["--query"] if verification.query else []
     words += [] if verification.lower_method == "cells" else ["--lower", verification.lower_method]
+    words += [] if verification.tau is None else ["--tau", repr(verification.tau)]
     words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
     words += ["--seed", str(verification.seed)]
     return shlex.join(words)

@@ -67,6 +67,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         flows=flows,
         radius=radius,
         budget=budget,
+        tau=options["tau"],
         query=options["query"],
         lower_method=LowerMethod(options["lower"]),
         seed=options["seed"],

@@ -41,6 +41,7 @@ def create_verification(
     flows: Sequence[int] | None = None,
     radius: float | None = None,
     lower_method: str = "cells",
+    tau: float | None = None,
     query: bool = False,
     seconds: float = 60.0,
     seed: int = 0,
@@ -72,6 +73,7 @@ def create_verification(
         flows=None if flows is None else sorted(set(flows)),
         radius=_checked_radius(radius, unit_of(space)),
         lower_method=_one_of("lower_method", lower_method, [str(known) for known in LowerMethod]),
+        tau=_checked_tau(tau, lower_method, space),
         query=_checked_query(query, radius),
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),
@@ -194,6 +196,19 @@ def _checked_radius(radius: float | None, unit: Unit) -> float | None:
             f"The radius must be above zero, not {radius:g}: it is a distance in {unit.definition}.", "radius"
         )
     return radius
+
+
+def _checked_tau(tau: float | None, lower_method: str, space: str) -> float | None:
+    grid = lower_method == LowerMethod.GRID
+    if grid and unit_of(space) is not Unit.FLOW:
+        raise Invalid(
+            "The grid is made of manipulations of the flow: choose another space than pixels.", "lower_method"
+        )
+    if tau is not None and not grid:
+        raise Invalid("Tau is the step of a grid: choose the grid, or leave it empty.", "tau")
+    if tau is not None and not (math.isfinite(tau) and tau > 0):
+        raise Invalid(f"Tau must be a length above zero, in pixels of flow, not {tau:g}.", "tau")
+    return tau
 
 
 def _checked_query(query: bool, radius: float | None) -> bool:

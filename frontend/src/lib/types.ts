@@ -43,6 +43,17 @@ export interface Game {
   heat: number[][];
 }
 
+/** The paper's grid; `conditional` holds if Theorem 1's condition does, and is worth `guarantee`. */
+export interface Grid {
+  tau: number | null;
+  fmsr: number;
+  certified: number;
+  conditional: number;
+  guarantee: Guarantee;
+  visited: number;
+  unresolved: number;
+}
+
 /** The parts of the API's verification that the pages read. */
 export interface Verification {
   id: string;
@@ -66,7 +77,7 @@ export interface Verification {
   upper_confidence: number | null;
   realisation_rms: number | null;
   realisation_median: number | null;
-  game: Game | null;
+  game: Game | Grid | null;
   cancel_requested: boolean;
   error: string;
 }
@@ -76,7 +87,7 @@ export type LiveMessage =
   | { type: "snapshot"; number: number; verification: Verification }
   | { type: "bounds"; number: number; points: BoundPoint[] }
   | { type: "status"; number: number; status: Status; elapsed: number; error: string }
-  | { type: "game"; number: number; game: Game }
+  | { type: "game"; number: number; game: Game | Grid }
   | { type: "event"; number: number; event: number; seconds: number; text: string }
   | { type: "adversarial"; number: number; label: number | null; confidence: number | null; revision: number };
 

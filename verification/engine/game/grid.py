@@ -25,7 +25,7 @@ from verification.engine.game.root import first_order_radius
 from verification.engine.game.tree import POINT, Step, Tree
 from verification.engine.perturbation import FlowSpace
 from verification.engine.relaxation import Interval
-from verification.engine.result import Guarantee
+from verification.engine.result import GridPicture, Guarantee
 
 _AT_ONCE = 16  # points that are taken from the open list together
 _MOST_POINTS = 1 << 24  # of one grid, where there is room for more
@@ -126,6 +126,12 @@ class GridSearch:
         """What `msr.conditional` is worth; `lower` is a proof in any case."""
         covered = self.derived or self._conditional <= self.lower
         return Guarantee.SOUND if covered else Guarantee.CONDITIONAL
+
+    def picture(self) -> GridPicture:
+        """What there is to see of the grid."""
+        return GridPicture(
+            self.tau, self.fmsr, self.lower, self.msr.conditional, self.guarantee, self.visited, self.unresolved
+        )
 
     def moves(self, first: int = 0) -> list[Step]:
         """The players' choices in the present grid, visit by visit, from number `first` on. Flows: `FlowSpace.flow_of`."""

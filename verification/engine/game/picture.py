@@ -13,11 +13,12 @@ def picture_of(
     space: FlowSpace, fields: Fields, frontier: Frontier, target: float, estimate: float, bounded: int, weights: Tensor
 ) -> GamePicture:
     """`weights`: (K,) how likely each dimension is to be chosen, of sum 1; the rest is as in `GamePicture`."""
-    by_flow = weights.view(len(space.flows), -1)
-    moved = fields.values.abs().unflatten(0, tuple(by_flow.shape))
-    along = torch.einsum("fk,fklcyx->fc", by_flow, moved)
+    moved = torch.einsum("k,klcyx->kcyx", weights, fields.values.abs())
+    chosen = [space.flow_of(dimension) for dimension in range(len(weights))]
+    of_flow = torch.tensor([[float(flow == mine) for mine in chosen] for flow in space.flows]).to(weights)  # (flows, K)
+    along = of_flow @ moved.sum((2, 3))
     along = along / along.sum(1, keepdim=True).clamp(min=1e-300)
-    heat = torch.einsum("fk,fklcyx->yx", by_flow, moved)
+    heat = moved.sum((0, 1))
     return GamePicture(
         cells=frontier.count,
         certified=frontier.reaching(target),
@@ -25,7 +26,7 @@ def picture_of(
         estimate=min(estimate, target),
         target=target,
         flows=space.flows,
-        strategy=tuple(by_flow.sum(1).tolist()),
+        strategy=tuple((of_flow @ weights).tolist()),
         directions=tuple((x, y) for x, y in along.tolist()),
         heat=heat / heat.amax().clamp(min=1e-300),
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
 from verification.engine.game.cells import MOST_DIMENSIONS, CellSearch
+from verification.engine.game.grid import GridSearch
 from verification.engine.game.proof import Proof
 from verification.engine.game.root import RootSearch
 from verification.engine.perturbation import FlowSpace
@@ -25,6 +26,8 @@ _BEHIND = 1.5  # by what factor the cells must have proven more for the ball to 
 
 def build_proof(specification: Specification, problem: Problem, room: float = math.inf) -> Proof:
     """What proves the lower bound of `problem`, as `specification` asks for it. `room`: bytes for relaxations."""
+    if specification.lower_method is LowerMethod.GRID:
+        return GridSearch(problem, specification.radius, specification.tau, room)
     root = RootSearch(problem, specification.radius, room=room)
     few = isinstance(problem.space, FlowSpace) and problem.space.dimensions <= MOST_DIMENSIONS
     if specification.lower_method is LowerMethod.CELLS and few:

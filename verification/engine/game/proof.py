@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from verification.engine.result import GamePicture
+from verification.engine.result import GamePicture, GridPicture
 
 
 class Proof(Protocol):
@@ -21,7 +21,7 @@ class Proof(Protocol):
         and may raise `Stopped`; nothing is lost then.
         """
 
-    def picture(self) -> GamePicture | None:
+    def picture(self) -> GamePicture | GridPicture | None:
         """What there is to see of the players, if there are any."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:

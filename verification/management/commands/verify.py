@@ -106,7 +106,13 @@ def _add_question_arguments(parser: CommandParser) -> None:
         choices=[method.value for method in LowerMethod],
         default=LowerMethod.CELLS.value,
         help="how the lower bound is proven: by admissible A* over cells where the space has few dimensions, beside one "
-        "ball; or by that ball alone",
+        "ball; by that ball alone; or on the paper's grid",
+    )
+    parser.add_argument(
+        "--tau",
+        type=float,
+        metavar="T",
+        help="the step of --lower grid, in pixels of flow (default: from Lipschitz constants)",
     )
     parser.add_argument("--seconds", type=float, metavar="S", default=60.0, help="the budget")
     parser.add_argument(
