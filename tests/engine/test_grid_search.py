@@ -13,10 +13,11 @@ from tests.engine.test_root_certificate import make_problem, never
 from verification.engine.bounds.lipschitz import flow_constants
 from verification.engine.bounds.point_margins import PointMargins
 from verification.engine.bounds.problem import Problem
-from verification.engine.errors import Stopped
+from verification.engine.errors import Stopped, UnsupportedOperationError
 from verification.engine.game import grid
 from verification.engine.game.grid import GridSearch
 from verification.engine.game.lattice import Lattice
+from verification.engine.game.tree import POINT
 from verification.engine.network.export import export_graph
 from verification.engine.perturbation import FlowSpace, Norm, build_space
 from verification.engine.result import Guarantee
@@ -40,15 +41,27 @@ class _Leaning(nn.Module):
         return torch.stack([torch.zeros_like(away), away + self.bias], 1)
 
 
+class _Leaping(nn.Module):
+    """The second logit jumps from -0.5 to 1 where the same pixel falls to 0.45: a pixel of flow to the right, or more."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        x = clip[:, -1, 0, 4, 5]
+        return torch.stack([0 * x, nn.functional.threshold(x, 0.45, 2.0) - 1], 1)
+
+
+def _on_planes(module: nn.Module, norm: Norm, flows: tuple[int, ...] = (1,), space: str = "translation") -> Problem:
+    """`clip[-1, 0] = 0.5 - dx / 20` and `clip[-1, 1] = 0.5 - dy / 20` at the pixel, where nothing leaves the frame."""
+    y, x = torch.arange(HEIGHT).view(-1, 1) - 4.0, torch.arange(WIDTH) - 5.0
+    plane = torch.stack([(x + 0 * y) / 20, (y + 0 * x) / 20, 0 * (x + y)]) + 0.5
+    graph = export_graph(module, (1, LENGTH, 3, HEIGHT, WIDTH)).cast(torch.float64, torch.device("cpu"))
+    frames = plane.expand(LENGTH, -1, -1, -1).float()
+    return Problem(graph, frames, build_space(space, LENGTH, HEIGHT, WIDTH, flows), norm, 0)
+
+
 def _leaning(
     norm: Norm, bias: float, flows: tuple[int, ...] = (1,), spike: tuple[float, float, float] | None = None
 ) -> Problem:
-    """On planes: `clip[-1, 0] = 0.5 - dx / 20` and `clip[-1, 1] = 0.5 - dy / 20` where nothing leaves the frame."""
-    y, x = torch.arange(HEIGHT).view(-1, 1) - 4.0, torch.arange(WIDTH) - 5.0
-    plane = torch.stack([(x + 0 * y) / 20, (y + 0 * x) / 20, 0 * (x + y)]) + 0.5
-    frames = plane.expand(LENGTH, -1, -1, -1).float()
-    graph = export_graph(_Leaning(bias, spike), (1, LENGTH, 3, HEIGHT, WIDTH)).cast(torch.float64, torch.device("cpu"))
-    return Problem(graph, frames, build_space("translation", LENGTH, HEIGHT, WIDTH, flows), norm, 0)
+    return _on_planes(_Leaning(bias, spike), norm, flows)
 
 
 def _finished(search: GridSearch, upper: float | None = None, most: int = 2000) -> GridSearch:
@@ -345,6 +358,40 @@ def test_points_that_no_constant_resolves_count_as_adversarial(monkeypatch: pyte
     assert derived.lower == 0.0
 
 
+def test_a_network_without_derivatives_leaves_all_points_unresolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Tensor:
+        raise UnsupportedOperationError("no derivative")
+
+    problem = _leaning(Norm.L2, -0.65)
+    monkeypatch.setattr(grid, "flow_constants", refuse)
+    search = _finished(GridSearch(problem, None, 0.75))
+    assert search.lower == 0.0 < search.msr.conditional
+    assert search.guarantee is Guarantee.CONDITIONAL
+    with pytest.raises(UnsupportedOperationError):
+        GridSearch(problem, None).step(None, never)
+
+
+def test_a_derived_grid_ends_before_a_leap_beyond_which_there_are_no_constants() -> None:
+    problem = _on_planes(_Leaping(), Norm.L2)
+    leap = problem.norm_of(torch.tensor([[[[1.0]], [[0.0]]]], dtype=torch.float64))
+    assert bool((_margins(problem, torch.tensor([1.001, 0.0], dtype=torch.float64)) < 0).all())
+    search = GridSearch(problem, None)
+    for _ in range(80):
+        search.step(None, never)
+    assert leap / 2 < search.lower <= leap
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_first_cell_of_a_dense_space_is_proven_and_no_more_is_asked_than_that(norm: Norm) -> None:
+    problem = _on_planes(_Leaning(-0.65), norm, space="dense")
+    search = GridSearch(problem, None, 0.001)
+    first = search.step(None, never)
+    assert first == search.lower == pytest.approx(0.0005, rel=1e-6)
+    assert search.visited == 1
+    search.step(None, never)
+    assert search.tree.count == 1 + 2 * problem.space.dimensions
+
+
 @pytest.mark.parametrize("tau", [None, 0.1])
 def test_a_restored_search_goes_on_as_if_it_had_not_been_interrupted(tau: float | None) -> None:
     problem = make_problem("conv3d", Norm.L2, "translation", (1,))
@@ -404,7 +451,7 @@ def test_a_search_that_is_stopped_again_and_again_comes_to_the_same(tau: float |
 def test_a_search_without_room_for_more_points_says_so_and_keeps_what_it_has() -> None:
     problem = _leaning(Norm.L2, -0.65)
     whole = _finished(GridSearch(problem, None, 0.2))
-    small = _finished(GridSearch(problem, None, 0.2, room=160 * 40))
+    small = _finished(GridSearch(problem, None, 0.2, room=POINT * 40))
     assert small.full
     assert not whole.full
     assert 0 < small.lower <= whole.lower

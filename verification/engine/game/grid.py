@@ -20,6 +20,7 @@ from torch import Tensor
 from verification.engine.bounds.lipschitz import flow_constants
 from verification.engine.bounds.point_margins import PointMargins
 from verification.engine.bounds.problem import Problem
+from verification.engine.errors import UnsupportedOperationError
 from verification.engine.game.lattice import Lattice
 from verification.engine.game.root import first_order_radius
 from verification.engine.game.tree import POINT, Step, Tree
@@ -140,7 +141,8 @@ class GridSearch:
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
         """Visit points. Returns what is proven if that is more than before; otherwise None.
 
-        `upper`: the distance of the best adversarial example, above which nothing can be proven.
+        `upper`: the distance of the best adversarial example, above which nothing can be proven. Raises UnsupportedOperationError
+        where a tau is to be derived and an operation of the network has no derivatives.
         """
         ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf, self.problem.farthest)
         if self.derived and self.found is not None:
@@ -243,8 +245,11 @@ class GridSearch:
         return self._constants is not None and bool((margins > self._constants * (half * _BEYOND)).all())
 
     def _ask(self, radius: float, check: Callable[[], None]) -> None:
-        """Certify constants for the ball of `radius`."""
-        constants = flow_constants(self.problem, radius, check, self.room)
+        """Certify constants for the ball of `radius`; without derivatives, there are none."""
+        try:
+            constants = flow_constants(self.problem, radius, check, self.room)
+        except UnsupportedOperationError:
+            constants = torch.full_like(self._at_clip.lower, torch.inf)
         self._constants, self._radius = constants, radius
 
     def _conclude(self, ceiling: float) -> None:

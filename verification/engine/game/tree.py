@@ -13,7 +13,7 @@ from torch import Tensor
 
 _FIRST = 64  # points that there is room for at first
 #: Bytes of a point at most, while the tables grow.
-POINT = 160
+POINT = 200
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,8 @@ class Tree:
         self._steps = torch.zeros(_FIRST, dtype=torch.int32)
         self._distance, self._estimate, self._nearest = (torch.zeros(_FIRST, dtype=torch.float64) for _ in range(3))
         self._visited = torch.zeros(_FIRST, dtype=torch.bool)
-        self._order: list[tuple[int, int]] = []
-
-    @property
-    def visits(self) -> int:
-        return len(self._order)
+        #: Of the visits, in their order: the point, and how many points were open. There are no more visits than points.
+        self.visits, self._order = 0, torch.zeros((_FIRST, 2), dtype=torch.int64)
 
     @property
     def least(self) -> float:
@@ -108,7 +105,8 @@ class Tree:
 
     def visit(self, point: int, estimate: float, nearest: float) -> None:
         """A point has been looked at: what remains of it are its descendants, or nothing where both are infinite."""
-        self._order.append((point, int(self._estimate[: self.count].isfinite().sum())))
+        self._order[self.visits, 0], self._order[self.visits, 1] = point, self._estimate[: self.count].isfinite().sum()
+        self.visits += 1
         self._visited[point] = True
         self._estimate[point], self._nearest[point] = estimate, nearest
 
@@ -129,13 +127,13 @@ class Tree:
         self._nearest[rows] = nearest
 
     def _grow(self) -> None:
-        for name in self._NAMES:
+        for name in (*self._NAMES, "order"):
             rows = getattr(self, f"_{name}")
             setattr(self, f"_{name}", torch.cat([rows, torch.zeros_like(rows)]))
 
     def moves(self, first: int = 0) -> Iterator[Step]:
         """All visits in their order, from number `first` on."""
-        for point, count in self._order[first:]:
+        for point, count in self._order[first : self.visits].tolist():
             come = point > 0
             yield Step(
                 point,
@@ -149,7 +147,7 @@ class Tree:
     def tensors(self) -> dict[str, Tensor]:
         """All points, for `restore`."""
         found = {name: getattr(self, f"_{name}")[: self.count].clone() for name in self._NAMES}
-        return found | {"order": torch.tensor(self._order, dtype=torch.int64).view(-1, 2)}
+        return found | {"order": self._order[: self.visits].clone()}
 
     @classmethod
     def restore(cls, tensors: dict[str, Tensor], dimensions: int) -> "Tree":
@@ -158,5 +156,7 @@ class Tree:
         for name in cls._NAMES:
             setattr(tree, f"_{name}", tensors[name].cpu().clone())
         tree.count = len(tensors["base"])
-        tree._order = [(point, count) for point, count in tensors["order"].tolist()]
+        tree.visits = len(tensors["order"])
+        tree._order = torch.zeros((tree.count, 2), dtype=torch.int64)
+        tree._order[: tree.visits] = tensors["order"].cpu()
         return tree
