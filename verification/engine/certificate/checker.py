@@ -1,0 +1,130 @@
+"""The proof of leaves: lower bounds of all margins, by one pass of affine forms through the graph.
+
+No optimiser and no search, and none of the bounds that the search uses (docs/bounds.md, "Certificates").
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from verification.engine.certificate.cover import Ball
+from verification.engine.certificate.forms import LARGEST, AffineForm, gamma, image_of
+from verification.engine.certificate.imposed import Imposed, centred
+from verification.engine.network.graph import Graph
+from verification.engine.network.operations.base import Rearrangement
+from verification.engine.perturbation import FlowSpace
+
+#: Spaces of more dimensions are not cut into leaves.
+MOST_DIMENSIONS = 12
+_ELEMENTS = 1 << 24  # of all pixels' forms at once
+_NAMED = 128  # a value with no more elements gets symbols of its own for its errors
+_SYMBOLS = 1024  # in all
+_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)  # of a margin's slopes that are bounded by the ball, the rest by the box
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Of B leaves: `margins` (B,) a lower bound of all margins, `slopes` (B, K) of the least one over half a leaf.
+
+    Where nothing is known the margin is minus infinity.
+    """
+
+    margins: Tensor
+    slopes: Tensor
+
+
+@dataclass(frozen=True)
+class Checker:
+    """`graph`: constants in float64; `frames` (l, 3, h, w) float64 in [0, 1]; `label`: the class to keep."""
+
+    graph: Graph
+    frames: Tensor
+    space: FlowSpace
+    label: int
+
+    @cached_property
+    def imposed(self) -> Imposed:
+        """The clip under the space's perturbations."""
+        return Imposed(self.frames, self.space)
+
+    @cached_property
+    def reach(self) -> Tensor:
+        """(K,): the farthest that a unit of each coordinate moves any pixel, along x or along y."""
+        return self.imposed.fields.abs().flatten(1).amax(1)
+
+    def prove(self, lower: Tensor, upper: Tensor, ball: Ball, check: Callable[[], None]) -> Proof:
+        """Boxes `lower`, `upper` (B, K), in as far as the ball's own box goes, which they must touch.
+
+        Raises UnsupportedOperationError for a graph with an operation that has no rule.
+        """
+        lower, upper = ball.clipped(lower, upper)
+        margins = torch.full((len(lower),), -torch.inf, dtype=torch.float64)
+        slopes = torch.zeros_like(lower)
+        planes = self.space.dimensions + len(self.imposed.kinds) + 4
+        at_once = max(1, _ELEMENTS // (self.frames.numel() * planes))
+        with torch.no_grad():
+            for rows in torch.arange(len(lower)).split(at_once):
+                check()
+                rows = rows[self.imposed.whole_pixels(lower[rows], upper[rows]) <= 1]
+                if len(rows):
+                    margins[rows], slopes[rows] = self._proven(lower[rows], upper[rows], ball)
+        return Proof(margins, slopes)
+
+    def _proven(self, lower: Tensor, upper: Tensor, ball: Ball) -> tuple[Tensor, Tensor]:
+        logits, sound = self._logits(self.imposed.form(lower, upper))
+        centre, half = centred(lower, upper)
+        others = [c for c in range(self.graph.output_shape[1]) if c != self.label]
+        own = [part[..., [self.label]] - part[..., others] for part in (logits.centre[:, 0], logits.slopes[:, :, 0])]
+        middle, slopes = own[0], own[1].movedim(1, -1)  # (B, C - 1), (B, C - 1, G)
+        errors = logits.error[:, 0]
+        lost = errors[:, [self.label]] + errors[:, others]
+        sizes = logits.size[:, 0]
+        size = sizes[:, [self.label]] + sizes[:, others]
+        dimensions = self.space.dimensions
+        moving, rest = slopes[..., :dimensions], slopes[..., dimensions:].abs().sum(-1)
+        least = self._least(moving, centre, half, ball)
+        rounding = gamma(slopes.shape[-1]) * (size + least.abs())
+        margins = middle + least - rest - lost - rounding
+        worst = margins.argmin(1)
+        steepest = moving[torch.arange(len(moving)), worst].abs()
+        return torch.where(sound, margins.amin(1), -torch.inf).nan_to_num(nan=-math.inf), steepest
+
+    def _least(self, slopes: Tensor, centre: Tensor, half: Tensor, ball: Ball) -> Tensor:
+        """(B, C): a lower bound of `slopes . z` (B, C, K) where `centre + half z` lies in the box and in the ball.
+
+        For every share of the slopes: `(1 - share) slopes` over the box and `share slopes` over the ball.
+        """
+        steep = slopes / half.unsqueeze(1).clamp(min=1e-300)  # for each unit of a
+        box, at = slopes.abs().sum(-1), (steep * centre.unsqueeze(1))
+        outside = ball.least(steep) - at.sum(-1) - gamma(len(half[0])) * at.abs().sum(-1)
+        bounds = torch.stack([share * outside - (1 - share) * box for share in _SHARES])
+        return bounds.amax(0) - gamma(len(half[0])) * (outside.abs() + box)
+
+    def _logits(self, clip: AffineForm) -> tuple[AffineForm, Tensor]:
+        """The logits' form, and of which leaves (B,) all numbers on the way were of a sensible size."""
+        forms: list[AffineForm | None] = [clip]
+        symbols, last_use = clip.slopes.shape[1], self.graph.last_use()
+        sound = clip.size.flatten(1).amax(1) < LARGEST
+        for number, node in enumerate(self.graph.nodes, start=1):
+            inputs = [form for form in (forms[value] for value in node.inputs) if form is not None]
+            form = image_of(node.operation, inputs) if inputs else self._constant(node.operation.concrete(), clip)
+            elements = form.error[0].numel()
+            if form.loose and elements <= min(_NAMED, _SYMBOLS - symbols) and not isinstance(node.operation, Rearrangement):
+                form, symbols = form.named(symbols), symbols + elements
+            sound = sound & (form.size.flatten(1).amax(1) < LARGEST)
+            forms.append(form)
+            for value in node.inputs:
+                if last_use[value] == number:
+                    forms[value] = None
+        result = forms[-1]
+        assert result is not None
+        return result.with_symbols(symbols), sound
+
+    def _constant(self, value: Tensor, clip: AffineForm) -> AffineForm:
+        """A value that does not depend on the clip."""
+        centre = value.expand(len(clip.centre), *value.shape)
+        return AffineForm(centre, centre.new_zeros((len(centre), 0, *value.shape)), torch.zeros_like(centre), False)
