@@ -20,7 +20,7 @@ from verification.engine.specification import Specification
 #: Splits that are added to those of the search at most, in one attempt.
 MOST_SPLITS = 4000
 _AT_ONCE = 32  # leaves that are proven together
-_ATTEMPTS = 6  # at smaller and smaller radii
+_ATTEMPTS = 24  # at smaller and smaller radii
 _SHRINK = 1 - 1e-9  # below the nearest leaf without a proof
 
 
@@ -35,8 +35,9 @@ def certify(
     """A certificate of a lower bound that the search has proven, by proofs of the checker alone.
 
     The checker's bounds are simpler than those of the search. Where they do not suffice its cells are split further; after
-    `most` further splits the radius is lowered to the distance of the nearest leaf without a proof. So the certificate's radius
-    is what the checker has proven, which may be a little below `lower`. `check` is called between pieces of work.
+    `most` further splits the radius is lowered to the distance of the nearest leaf without a proof, or is halved. So the
+    certificate's radius is what the checker has proven, which may be a little below `lower`. `check` is called between pieces
+    of work.
 
     Raises CertificateError for spaces that are not cut into cells and where nothing can be proven, and UnsupportedOperationError
     for networks with an operation that the checker does not know.
@@ -58,9 +59,7 @@ def certify(
         reached = _prove(tree, checker, ball, check, most)
         if reached == ball.radius:
             return _certificate(problem, specification, space, ball, tree.splits(ball))
-        ball = Ball(ball.norm, ball.weights, reached * _SHRINK)
-        if ball.radius <= 0:
-            break
+        ball = Ball(ball.norm, ball.weights, max(reached * _SHRINK, ball.radius / 2))
     raise CertificateError("the checker's bounds are too weak for this network: there is no certificate")
 
 

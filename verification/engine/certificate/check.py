@@ -98,9 +98,7 @@ def _mismatch(certificate: Certificate, clip: Clip, classifier: Classifier) -> s
 def space_of(certificate: Certificate, clip: Clip) -> Space:
     """The certificate's space for a clip. Raises SpecificationError."""
     flow = build_extractor(certificate.extractor)
-    return build_space(
-        certificate.space, clip.length, *clip.size, certificate.flows, lambda: flow.extract(clip.frames)
-    )
+    return build_space(certificate.space, clip.length, *clip.size, certificate.flows, lambda: flow.extract(clip.frames))
 
 
 def _proven(certificate: Certificate, clip: Clip, classifier: Classifier, pause: Callable[[], None]) -> Verdict:

@@ -113,7 +113,11 @@ class Checker:
             inputs = [form for form in (forms[value] for value in node.inputs) if form is not None]
             form = image_of(node.operation, inputs) if inputs else self._constant(node.operation.concrete(), clip)
             elements = form.error[0].numel()
-            if form.loose and elements <= min(_NAMED, _SYMBOLS - symbols) and not isinstance(node.operation, Rearrangement):
+            if (
+                form.loose
+                and elements <= min(_NAMED, _SYMBOLS - symbols)
+                and not isinstance(node.operation, Rearrangement)
+            ):
                 form, symbols = form.named(symbols), symbols + elements
             sound = sound & (form.size.flatten(1).amax(1) < LARGEST)
             forms.append(form)

@@ -19,7 +19,7 @@ class CoverError(EngineError):
 
 @dataclass(frozen=True)
 class Split:
-    """Leaf `cell` becomes its part below `place` in coordinate `dimension`; the part above is a new leaf, with the next number."""
+    """Leaf `cell` becomes its part below `place` in coordinate `dimension`; the part above is a new leaf, the next number."""
 
     cell: int
     dimension: int
@@ -34,10 +34,14 @@ def leaves_of(splits: Iterable[Split], dimensions: int) -> tuple[Tensor, Tensor]
     lowers, uppers = [[-math.inf] * dimensions], [[math.inf] * dimensions]
     for number, split in enumerate(splits, start=1):
         if not (0 <= split.cell < len(lowers) and 0 <= split.dimension < dimensions):
-            raise CoverError(f"split {number} is of leaf {split.cell} in dimension {split.dimension}, which does not exist")
+            raise CoverError(
+                f"split {number} is of leaf {split.cell} in dimension {split.dimension}, which does not exist"
+            )
         low, high = lowers[split.cell][split.dimension], uppers[split.cell][split.dimension]
         if not low < split.place < high:
-            raise CoverError(f"split {number} at {split.place} lies outside of its leaf, which goes from {low} to {high}")
+            raise CoverError(
+                f"split {number} at {split.place} lies outside of its leaf, which goes from {low} to {high}"
+            )
         lowers.append(list(lowers[split.cell]))
         uppers.append(list(uppers[split.cell]))
         uppers[split.cell][split.dimension] = split.place

@@ -64,9 +64,7 @@ class AffineForm:
 
     def times(self, factor: float) -> "AffineForm":
         """A multiple by a power of two, which is exact."""
-        return AffineForm(
-            factor * self.centre, factor * self.slopes, abs(factor) * self.error, self.loose
-        )
+        return AffineForm(factor * self.centre, factor * self.slopes, abs(factor) * self.error, self.loose)
 
     def with_symbols(self, count: int) -> "AffineForm":
         """The same with `count` symbols, the new ones without slopes."""

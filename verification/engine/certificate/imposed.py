@@ -86,7 +86,9 @@ class Imposed:
 
     def _displacements(self, centre: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
         """(B, l, 2, h, w) each: the displacement at the centre, and how far others are from it."""
-        return torch.einsum("bk,k...->b...", centre, self.fields), torch.einsum("bk,k...->b...", half, self.fields.abs())
+        return torch.einsum("bk,k...->b...", centre, self.fields), torch.einsum(
+            "bk,k...->b...", half, self.fields.abs()
+        )
 
     def _at(self, place: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """(B, l, 3, h, w): the frames displaced by `place`, by the first component of `x` and by the second one of `y`."""
