@@ -3,8 +3,7 @@
 No optimiser and no search, and none of the bounds that the search uses (docs/bounds.md, "Certificates").
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from verification.engine.certificate.cover import Ball
 from verification.engine.certificate.forms import LARGEST, AffineForm, gamma, image_of
 from verification.engine.certificate.imposed import Imposed, centred
+from verification.engine.certificate.shifted import Shifted
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Rearrangement
 from verification.engine.perturbation import FlowSpace
@@ -21,6 +21,7 @@ from verification.engine.perturbation import FlowSpace
 #: Spaces of more dimensions are not cut into leaves.
 MOST_DIMENSIONS = 12
 _ELEMENTS = 1 << 24  # of all pixels' forms at once
+_LEAVES = 16  # at once; more are not faster
 _NAMED = 128  # a value with no more elements gets symbols of its own for its errors
 _SYMBOLS = 1024  # in all
 _SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)  # of a margin's slopes that are bounded by the ball, the rest by the box
@@ -52,6 +53,10 @@ class Checker:
         return Imposed(self.frames, self.space)
 
     @cached_property
+    def _shifted(self) -> Shifted:
+        return Shifted(self.graph, self.imposed)
+
+    @cached_property
     def reach(self) -> Tensor:
         """(K,): the farthest that a unit of each coordinate moves any pixel, along x or along y."""
         return self.imposed.fields.abs().flatten(1).amax(1)
@@ -64,18 +69,23 @@ class Checker:
         lower, upper = ball.clipped(lower, upper)
         margins = torch.full((len(lower),), -torch.inf, dtype=torch.float64)
         slopes = torch.zeros_like(lower)
-        planes = self.space.dimensions + len(self.imposed.kinds) + 4
-        at_once = max(1, _ELEMENTS // (self.frames.numel() * planes))
+        planes = self.space.dimensions + 6 * len(self.imposed.kinds) + 4
+        values = sum(map(self.graph.elements_of, self._shifted.anchors)) if self._shifted.pays else self.frames.numel()
+        at_once = max(1, min(_LEAVES, _ELEMENTS // (values * planes)))
         with torch.no_grad():
             for rows in torch.arange(len(lower)).split(at_once):
                 check()
-                rows = rows[self.imposed.whole_pixels(lower[rows], upper[rows]) <= 1]
+                lines = self.imposed.rectangles(lower[rows], upper[rows]).lines()
+                rows = rows[lines.flatten(1).amax(1) <= 1]
                 if len(rows):
                     margins[rows], slopes[rows] = self._proven(lower[rows], upper[rows], ball)
         return Proof(margins, slopes)
 
     def _proven(self, lower: Tensor, upper: Tensor, ball: Ball) -> tuple[Tensor, Tensor]:
-        logits, sound = self._logits(self.imposed.form(lower, upper))
+        if self._shifted.pays:
+            logits, sound = self._logits(self._shifted.forms(lower, upper))
+        else:
+            logits, sound = self._logits({0: self.imposed.form(lower, upper)})
         centre, half = centred(lower, upper)
         others = [c for c in range(self.graph.output_shape[1]) if c != self.label]
         own = [part[..., [self.label]] - part[..., others] for part in (logits.centre[:, 0], logits.slopes[:, :, 0])]
@@ -91,7 +101,8 @@ class Checker:
         margins = middle + least - rest - lost - rounding
         worst = margins.argmin(1)
         steepest = moving[torch.arange(len(moving)), worst].abs()
-        return torch.where(sound, margins.amin(1), -torch.inf).nan_to_num(nan=-math.inf), steepest
+        least = margins.amin(1)
+        return torch.where(sound & ~least.isnan(), least, -torch.inf), steepest
 
     def _least(self, slopes: Tensor, centre: Tensor, half: Tensor, ball: Ball) -> Tensor:
         """(B, C): a lower bound of `slopes . z` (B, C, K) where `centre + half z` lies in the box and in the ball.
@@ -104,14 +115,20 @@ class Checker:
         bounds = torch.stack([share * outside - (1 - share) * box for share in _SHARES])
         return bounds.amax(0) - gamma(len(half[0])) * (outside.abs() + box)
 
-    def _logits(self, clip: AffineForm) -> tuple[AffineForm, Tensor]:
-        """The logits' form, and of which leaves (B,) all numbers on the way were of a sensible size."""
-        forms: list[AffineForm | None] = [clip]
-        symbols, last_use = clip.slopes.shape[1], self.graph.last_use()
-        sound = clip.size.flatten(1).amax(1) < LARGEST
+    def _logits(self, known: Mapping[int, AffineForm]) -> tuple[AffineForm, Tensor]:
+        """The logits' form, and of which leaves (B,) all numbers on the way were of a sensible size.
+
+        `known`: the clip, or the anchors, before which nothing is computed.
+        """
+        first = next(iter(known.values()))
+        forms, symbols, last_use = dict(known), first.slopes.shape[1], self.graph.last_use()
+        sound = torch.stack([form.size.flatten(1).amax(1) < LARGEST for form in known.values()]).all(0)
+        before = frozenset() if 0 in known else self._shifted.affine
         for number, node in enumerate(self.graph.nodes, start=1):
-            inputs = [form for form in (forms[value] for value in node.inputs) if form is not None]
-            form = image_of(node.operation, inputs) if inputs else self._constant(node.operation.concrete(), clip)
+            if number in before:
+                continue
+            inputs = [forms[value] for value in node.inputs]
+            form = image_of(node.operation, inputs) if inputs else self._constant(node.operation.concrete(), first)
             elements = form.error[0].numel()
             if (
                 form.loose
@@ -120,12 +137,11 @@ class Checker:
             ):
                 form, symbols = form.named(symbols), symbols + elements
             sound = sound & (form.size.flatten(1).amax(1) < LARGEST)
-            forms.append(form)
-            for value in node.inputs:
+            forms[number] = form
+            for value in set(node.inputs):
                 if last_use[value] == number:
-                    forms[value] = None
-        result = forms[-1]
-        assert result is not None
+                    del forms[value]
+        result = forms[len(self.graph.nodes)]
         return result.with_symbols(symbols), sound
 
     def _constant(self, value: Tensor, clip: AffineForm) -> AffineForm:

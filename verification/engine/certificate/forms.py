@@ -144,7 +144,8 @@ def _relu(operation: Operation, inputs: Sequence[AffineForm]) -> AffineForm:
     left = operation.slope
     kinked = (lower < 0) & (upper > 0)
     chord = (upper - left * lower) / (upper - lower).clamp(min=1e-300)
-    slope = torch.where(kinked, chord.clamp(left, 1.0), torch.where(lower >= 0, 1.0, left))
+    straight = torch.where(lower >= 0, torch.ones_like(lower), left)  # of two plain numbers torch would make float32
+    slope = torch.where(kinked, chord.clamp(left, 1.0), straight)
     height = torch.maximum((1 - slope) * upper, (slope - left) * -lower)
     most = torch.where(kinked, height + gamma(1) * (upper - lower), 0.0)
     return _sloped(x, slope, torch.zeros_like(most), most)
