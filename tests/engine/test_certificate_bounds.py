@@ -183,7 +183,7 @@ def test_margins_of_all_points_of_a_leaf_lie_above_its_proof(
 
 
 @pytest.mark.parametrize("space", ["translation", "blocks:1x2", "affine"])
-@pytest.mark.parametrize("half", [1e-7, 0.05, 0.15])
+@pytest.mark.parametrize("half", [1e-7, 0.03, 0.08])
 def test_pixels_of_all_points_of_a_leaf_lie_in_its_form(space: str, half: float) -> None:
     _, frames = _graph()
     flow_space = _space(space, None)

@@ -4,13 +4,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from verification.demo.clip import demo_video
+from verification.demo.footage import FootageError
 from verification.engine import EngineError, read_clip
 from verification.engine.certificate import Certificate, Outcome, Verdict, check, check_form
 from verification.engine.clip import Part
 from verification.management.classifier_options import add_classifier_arguments
-from verification.services.command_line import DEMO_CLASSIFIER, read_classifier
+from verification.services.command_line import read_classifier
 
 _INVALID, _UNREADABLE = 1, 2
 
@@ -40,13 +43,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--first", type=int, metavar="N", default=1, help="frames were sampled from this one on")
         parser.add_argument("--last", type=int, metavar="N", help="and up to this one, included")
-        parser.add_argument("--demo", action="store_true", help="the demo's classifier")
+        parser.add_argument("--demo", action="store_true", help="the demo's clip and classifier, where none are named")
         add_classifier_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             verdict = _verdict(options)
-        except (EngineError, OSError) as error:
+        except (EngineError, FootageError, OSError) as error:
             raise CommandError(" ".join(str(error).split()), returncode=_UNREADABLE) from error
         except MemoryError:
             raise CommandError("there is not enough memory", returncode=_UNREADABLE) from None
@@ -58,13 +61,13 @@ class Command(BaseCommand):
 
 def _verdict(options: dict[str, Any]) -> Verdict:
     certificate = Certificate.load(options["certificate"])
-    named = options["demo"] or options["classifier"] is not None
-    if options["video"] is None or not named:
+    if not options["demo"] and (options["video"] is None or options["classifier"] is None):
         return check_form(certificate)
-    classifier = read_classifier({**options, "classifier": options["classifier"] or DEMO_CLASSIFIER})
+    classifier = read_classifier(options)  # the demo's if none is named
     wanted = classifier.input
+    video = options["video"] or demo_video(settings.FLOWVERIFY_HOME / "footage")
     clip = read_clip(
-        Path(options["video"]),
+        Path(video),
         frames=wanted.frames,
         size=(wanted.height, wanted.width),
         sampling=wanted.sampling,
