@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.engine.test_architecture_bounds import FRAMES, HEIGHT, SMALL, WIDTH
 from verification.engine.certificate.checker import Checker
 from verification.engine.certificate.cover import Ball, CoverError, Split, leaves_of
 from verification.engine.certificate.forms import AffineForm, image_of
 from verification.engine.certificate.imposed import Imposed
 from verification.engine.certificate.shifted import Shifted
 from verification.engine.errors import UnsupportedOperationError
+from verification.engine.network import ARCHITECTURES
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.arithmetic import Add, Affine
@@ -182,6 +184,26 @@ def test_margins_of_all_points_of_a_leaf_lie_above_its_proof(
         assert float(proof.margins[0]) > min(float(logits[1] - logits[0]), float(logits[1] - logits[2])) - 1e-4
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_every_named_architecture_can_be_checked(name: str) -> None:
+    torch.manual_seed(1)
+    network = ARCHITECTURES[name].build(SMALL[name], frames=FRAMES, height=HEIGHT, width=WIDTH, classes=3).eval()
+    graph = export_graph(network, (1, FRAMES, 3, HEIGHT, WIDTH)).cast(torch.float64, torch.device("cpu"))
+    frames = torch.rand(FRAMES, 3, HEIGHT, WIDTH).double()
+    space = build_space("translation", FRAMES, HEIGHT, WIDTH, (2,))
+    assert isinstance(space, FlowSpace)
+    label = int(graph(frames.unsqueeze(0)).argmax())
+    lower = torch.tensor([[-1e-6, -1e-6], [0.1, -0.2]], dtype=torch.float64)
+    upper = torch.tensor([[1e-6, 1e-6], [0.4, 0.0]], dtype=torch.float64)
+    proof = Checker(graph, frames, space, label).prove(lower, upper, Ball.of(space, Norm.L2, 100.0), lambda: None)
+    assert float(proof.margins[0]) > 0
+    for _ in range(100):
+        for a, least in zip(_inside(lower, upper), proof.margins.tolist(), strict=True):
+            logits = graph(space.perturbed(frames, space.lift(a.view(space.shape))).unsqueeze(0))[0]
+            others = torch.cat([logits[:label], logits[label + 1 :]])
+            assert float(logits[label] - others.amax()) >= least
+
+
 @pytest.mark.parametrize("space", ["translation", "blocks:1x2", "affine"])
 @pytest.mark.parametrize("half", [1e-7, 0.03, 0.08])
 def test_pixels_of_all_points_of_a_leaf_lie_in_its_form(space: str, half: float) -> None:
@@ -248,7 +270,6 @@ def test_the_ball_is_never_smaller_than_it_is(space: str, norm: Norm) -> None:
     ball = Ball.of(flow_space, norm, 1.0)
     everywhere = torch.full((1, flow_space.dimensions), math.inf, dtype=torch.float64)
     lower, upper = ball.clipped(-everywhere, everywhere)
-    slopes = torch.randn(50, flow_space.dimensions, dtype=torch.float64)
     for _ in range(200):
         a = torch.randn(flow_space.shape, dtype=torch.float64) * (torch.rand(flow_space.shape) < 0.5)
         if not bool(a.any()):
@@ -256,7 +277,25 @@ def test_the_ball_is_never_smaller_than_it_is(space: str, norm: Norm) -> None:
         a = (a / flow_space.norm(a, norm)).flatten()
         assert bool((a >= lower[0]).all() and (a <= upper[0]).all())
         assert float(ball.distances(a[None], a[None])) <= 1
-        assert bool((slopes @ a >= ball.least(slopes) - 1e-12).all())
+
+
+@pytest.mark.parametrize("norm", list(Norm))
+def test_no_point_of_a_box_in_the_ball_lies_below_the_least_of_a_functional(norm: Norm) -> None:
+    torch.manual_seed(0)
+    ball, losses = Ball(norm, torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64), 1.5), []
+    for _ in range(40):
+        centre, half = torch.randn(2, 1, 3, dtype=torch.float64).unbind(0)
+        lower, upper = ball.clipped(centre - half.abs(), centre + half.abs())
+        centre, half = (lower + upper) / 2, (upper - lower) / 2
+        slopes = torch.randn(1, 4, 3, dtype=torch.float64)
+        z = (2.6 * torch.rand(40000, 3, dtype=torch.float64) - 1.3).clamp(-1, 1)
+        z = z[torch.linalg.vector_norm(ball.weights * (centre + half * z), ord=norm.p, dim=1) <= ball.radius]
+        if len(z):
+            true, bound = (z @ slopes[0].T).amin(0), ball.least(slopes, centre, half)[0]
+            assert bool((true >= bound).all())
+            losses.append(float(((true - bound) / slopes[0].abs().sum(1)).mean()))
+    assert len(losses) > 20
+    assert sorted(losses)[len(losses) // 2] < 0.1
 
 
 def test_splits_cover_the_space_or_are_refused() -> None:

@@ -24,7 +24,6 @@ _ELEMENTS = 1 << 24  # of all pixels' forms at once
 _LEAVES = 16  # at once; more are not faster
 _NAMED = 128  # a value with no more elements gets symbols of its own for its errors
 _SYMBOLS = 1024  # in all
-_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)  # of a margin's slopes that are bounded by the ball, the rest by the box
 
 
 @dataclass(frozen=True)
@@ -96,24 +95,13 @@ class Checker:
         size = sizes[:, [self.label]] + sizes[:, others]
         dimensions = self.space.dimensions
         moving, rest = slopes[..., :dimensions], slopes[..., dimensions:].abs().sum(-1)
-        least = self._least(moving, centre, half, ball)
+        least = ball.least(moving, centre, half)
         rounding = gamma(slopes.shape[-1]) * (size + least.abs())
         margins = middle + least - rest - lost - rounding
         worst = margins.argmin(1)
         steepest = moving[torch.arange(len(moving)), worst].abs()
         least = margins.amin(1)
         return torch.where(sound & ~least.isnan(), least, -torch.inf), steepest
-
-    def _least(self, slopes: Tensor, centre: Tensor, half: Tensor, ball: Ball) -> Tensor:
-        """(B, C): a lower bound of `slopes . z` (B, C, K) where `centre + half z` lies in the box and in the ball.
-
-        For every share of the slopes: `(1 - share) slopes` over the box and `share slopes` over the ball.
-        """
-        steep = slopes / half.unsqueeze(1).clamp(min=1e-300)  # for each unit of a
-        box, at = slopes.abs().sum(-1), (steep * centre.unsqueeze(1))
-        outside = ball.least(steep) - at.sum(-1) - gamma(len(half[0])) * at.abs().sum(-1)
-        bounds = torch.stack([share * outside - (1 - share) * box for share in _SHARES])
-        return bounds.amax(0) - gamma(len(half[0])) * (outside.abs() + box)
 
     def _logits(self, known: Mapping[int, AffineForm]) -> tuple[AffineForm, Tensor]:
         """The logits' form, and of which leaves (B,) all numbers on the way were of a sensible size.

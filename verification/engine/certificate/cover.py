@@ -10,7 +10,8 @@ from torch import Tensor
 from verification.engine.errors import EngineError
 from verification.engine.perturbation import FlowSpace, Norm
 
-_SLACK = 1e-12  # of a distance: more than its rounding in spaces of few dimensions
+_SLACK = 1e-12  # of a distance, or of a sum: more than its rounding in spaces of few dimensions
+_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)  # of the multiplier that the ball alone would have
 
 
 class CoverError(EngineError):
@@ -76,7 +77,31 @@ class Ball:
         low = torch.maximum(lower, -reach)
         return low, torch.maximum(torch.minimum(upper, reach), low)
 
-    def least(self, slopes: Tensor) -> Tensor:
-        """(...,): a lower bound of `slopes . a` in the ball for slopes (..., K), by Hoelder's inequality."""
-        dual = torch.linalg.vector_norm(slopes / self.weights, ord=self.norm.dual.p, dim=-1)
-        return -self.radius * dual * (1 + _SLACK)
+    def least(self, slopes: Tensor, centre: Tensor, half: Tensor) -> Tensor:
+        """(B, C): a lower bound of `slopes . z` (B, C, K) where `centre + half z` (B, K), z in [-1, 1]^K, lies in the ball.
+
+        Weak duality: with x = weights a, the least of `slopes . z + m (||x|| - radius)` over the box for any m >= 0, and of the
+        same with squares for L2, is such a bound. It is separable, and taken for a few fixed m. In L-infinity m is 0.
+        """
+        middle, reach = ((self.weights * part).unsqueeze(1) for part in (centre, half))
+        low, high, radius = middle - reach, middle + reach, self.radius * (1 + _SLACK)
+        steep = slopes / reach.clamp(min=1e-300)
+        ends = torch.broadcast_tensors(low, high, slopes)[:2]
+        bounds = [-slopes.abs().sum(-1)]
+        if self.norm is Norm.L1:
+            points = torch.stack([*ends, torch.zeros_like(slopes).clamp(low, high)])
+            for m in steep.abs().unbind(-1):
+                terms = steep * (points - middle) + m.unsqueeze(-1) * points.abs()
+                bounds.append(_rounded_down(terms.amin(0), m * radius))
+        if self.norm is Norm.L2:
+            largest = torch.linalg.vector_norm(steep, dim=-1, keepdim=True) / (2 * radius)
+            for share in _SHARES:
+                m = (share * largest).clamp(min=1e-300)
+                x = (-steep / (2 * m)).clamp(low, high)
+                bounds.append(_rounded_down(steep * (x - middle) + m * x.square(), m[..., 0] * radius**2))
+        return torch.stack(bounds).nan_to_num(nan=-math.inf).amax(0) - _SLACK * slopes.abs().sum(-1)
+
+
+def _rounded_down(terms: Tensor, less: Tensor) -> Tensor:
+    """`sum terms - less` (..., K)."""
+    return terms.sum(-1) - less - _SLACK * (terms.abs().sum(-1) + less)

@@ -26,8 +26,8 @@ IMPOSITION = "accumulated"
 ROUNDING = "float64, outward"
 
 _MOST_BYTES = 1 << 28
-_MOST_SPLITS = 1 << 21
-_MOST_DIMENSIONS = 4096
+_MOST_SPLITS = 1 << 20
+_MOST_DIMENSIONS = 64
 
 
 class CertificateError(EngineError):
