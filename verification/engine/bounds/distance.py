@@ -45,11 +45,11 @@ def least_distances(yardstick: Yardstick, centre: Tensor, half: Tensor, constant
     # In units of the weights: x = middle + reach z.
     middle, reach = yardstick.weights * centre, yardstick.weights * half
     rounded = torch.finfo(torch.float64).eps * (len(centre) + 8) * (constants.abs() + slopes.abs().sum(1))
-    possible = constants - slopes.abs().sum(1) - rounded <= 0
+    impossible = constants - slopes.abs().sum(1) - rounded > 0
     # Twice, so that a functional that may vanish never seems positive: duality would multiply what it seems to be.
     distances = rule(middle, reach, constants - 2 * rounded, slopes) * (1 - _SLACK)
     distances = (distances - _ROUNDED * (middle.abs() + reach).sum()).clamp(min=0)
-    return torch.where(possible, distances, torch.inf).nan_to_num(nan=0.0, posinf=torch.inf)
+    return torch.where(impossible, torch.inf, distances).nan_to_num(nan=0.0, posinf=torch.inf)
 
 
 def _in_linf(middle: Tensor, reach: Tensor, constants: Tensor, slopes: Tensor) -> Tensor:
@@ -81,7 +81,9 @@ def _in_l2(middle: Tensor, reach: Tensor, constants: Tensor, slopes: Tensor) -> 
         m = (low * high).sqrt()
         z = (-(m.unsqueeze(1) * slopes / safe / 2 + middle) / safe).clamp(-1, 1)
         linear = constants + (slopes * z).sum(1)
-        best = torch.maximum(best, (middle + reach * z).square().sum(1) + m * linear)
+        # Both may nearly cancel out, and the root of what rounding leaves of them is not small.
+        squares = (middle + reach * z).square().sum(1) * (1 - _ROUNDED)
+        best = torch.maximum(best, squares + m * linear)
         low, high = torch.where(linear > 0, m, low), torch.where(linear > 0, high, m)
     return best.clamp(min=0).sqrt()
 

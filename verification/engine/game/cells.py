@@ -112,7 +112,7 @@ class CellSearch:
         known = max(known, self.problem.norm_of(nearest.view(self.space.shape)) / _BEYOND)
         reach, horizon = self._horizon()
         low, high = lower.clamp(min=-reach), upper.clamp(max=reach)
-        if known < self.target and bool((low >= high).any()):
+        if known < self.target and bool(((lower >= reach) | (upper <= -reach)).any()):
             known = horizon
         if known >= self.target:
             self.frontier.put(cell, known, None)
@@ -129,7 +129,8 @@ class CellSearch:
         """
         reach = self.target * _BEYOND / self._yardstick.weights
         reach = torch.where(reach > 1, reach.ceil(), reach)
-        return reach, float((self._yardstick.weights * reach).amin()) / _BEYOND
+        # At least the target, which rounding must not bring this below: no cell could ever reach it.
+        return reach, max(float((self._yardstick.weights * reach).amin()) / _BEYOND, self.target)
 
     def _bound(self, batch: Sequence[_Part], check: Callable[[], None]) -> list[tuple[float, Cut]]:
         """For each part a distance that no adversarial example in it falls below, and where to split it."""
