@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import torch
 
 from verification.engine.bounds.problem import Problem
+from verification.engine.certificate import CertificateError, certify
 from verification.engine.checkpoint import PROOF, Checkpoint, fingerprint
-from verification.engine.errors import Stopped
+from verification.engine.errors import Stopped, UnsupportedOperationError
 from verification.engine.flow import build_extractor
-from verification.engine.game.play import build_proof
+from verification.engine.game.play import Play, build_proof
 from verification.engine.ledger import Ledger
 from verification.engine.observer import Observer
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
@@ -31,17 +32,23 @@ _CHECKPOINT_SECONDS = 2.0
 _CHECKPOINT_SHARE = 0.05  # of the time: millions of cells take long to write
 
 
-def verify(specification: Specification, observer: Observer | None = None, checkpoint: bytes | None = None) -> Result:
+def verify(
+    specification: Specification,
+    observer: Observer | None = None,
+    checkpoint: bytes | None = None,
+    certified: bool = False,
+) -> Result:
     """Bound the maximum safe radius of the clip from both sides until the budget is spent (engine contract, section 4).
 
     Goes on from `checkpoint`, as the observer received it, whose time counts towards the budget; the observer is then
-    told new points only. Raises ClassifierError, UnsupportedOperationError, SpecificationError or CheckpointError; when the
-    observer asks to stop, the bounds found so far are the result.
+    told new points only. With `certified` the observer is given the lower bound as a certificate in the end, which takes time of
+    its own. Raises ClassifierError, UnsupportedOperationError, SpecificationError or CheckpointError, and CertificateError
+    where no certificate can be hoped for; when the observer asks to stop, the bounds found so far are the result.
     """
     observer = observer or Observer()
     question = fingerprint(specification)
     earlier = None if checkpoint is None else Checkpoint.from_bytes(checkpoint, question)
-    return _Run(specification, observer, question, earlier).result()
+    return _Run(specification, observer, question, earlier).result(certified)
 
 
 @dataclass
@@ -104,8 +111,13 @@ class _Run:
             confirmed = confirm(self.problem, self.found, self.flow, self.extractor, self.specification.radius)
             self.adversarial = confirmed[0] if confirmed else None
 
-    def result(self) -> Result:
+    def result(self, certified: bool) -> Result:
         """Work until there is a reason to end."""
+        if certified and not isinstance(self.proof, Play):
+            raise CertificateError(
+                "a certificate is a cover by cells, and there are none: it takes a space of flows with few dimensions and the "
+                "lower bound by cells"
+            )
         self._say_what_is_known()
         status = self._status()
         while status is None:
@@ -118,7 +130,7 @@ class _Run:
         self._show_game(force=True)
         self._save(force=True)
         last = self.ledger.last
-        return Result(
+        result = Result(
             label=self.problem.label,
             confidence=self.confidence,
             lower=last.lower,
@@ -130,6 +142,24 @@ class _Run:
             history=self.ledger.history,
             game=self.proof.picture(),
         )
+        if certified:
+            self._certify()
+        return result
+
+    def _certify(self) -> None:
+        """Write the lower bound down, now that it is final: only a person stops this, not the budget."""
+        assert isinstance(self.proof, Play)
+        self.observer.event("Writing the certificate.")
+        try:
+            found = certify(self.problem, self.specification, self.proof.cells, self.ledger.lower, self._check_person)
+        except (CertificateError, UnsupportedOperationError) as error:
+            self.observer.uncertified(str(error))
+        else:
+            self.observer.certificate(found)
+
+    def _check_person(self) -> None:
+        if self.observer.should_stop():
+            raise CertificateError("stopped before the certificate was written; the bounds hold all the same")
 
     def _say_what_is_known(self) -> None:
         name = self.specification.classifier.labels[self.problem.label]

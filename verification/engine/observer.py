@@ -1,5 +1,6 @@
 """The one way in which the engine speaks while it works. The caller implements what it needs."""
 
+from verification.engine.certificate import Certificate
 from verification.engine.result import AdversarialExample, BoundPoint, GamePicture, GridPicture
 
 
@@ -20,6 +21,12 @@ class Observer:
 
     def event(self, text: str) -> None:
         """Something that a person who watches would like to read, in one line."""
+
+    def certificate(self, certificate: Certificate) -> None:
+        """The lower bound as a file that another program can check; its radius may be a little less."""
+
+    def uncertified(self, reason: str) -> None:
+        """There is no certificate, although one was wanted; the bounds hold all the same."""
 
     def checkpoint(self, state: bytes) -> None:
         """All that a later `verify` needs to go on from here (see `anytime`); opaque to the caller."""

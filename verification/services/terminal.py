@@ -4,6 +4,7 @@ import time
 from typing import TextIO
 
 from verification.engine import BoundPoint, Observer, Result, Specification, Status
+from verification.engine.certificate import Certificate
 from verification.engine.perturbation import Norm, Unit
 from verification.engine.result import Answer
 from verification.engine.rounded import upper_bound
@@ -14,11 +15,15 @@ _NORMS = {Norm.L1: "L1", Norm.L2: "L2", Norm.LINF: "L-infinity"}
 
 
 class TerminalObserver(Observer):
-    """Shows progress on `stream` if that is a terminal, nothing otherwise. `unit`: of the bounds. `stop` ends the run soon."""
+    """Shows progress on `stream` if that is a terminal, nothing otherwise. `unit`: of the bounds. `stop` ends the run soon.
+
+    `written`: the certificate, once there is one."""
 
     def __init__(self, stream: TextIO, unit: Unit) -> None:
         self._stream, self._unit = stream, unit
         self._visible = stream.isatty()
+        self.written: Certificate | None = None
+        self.reason = ""  #: why there is no certificate
         self._point: BoundPoint | None = None
         self._began = self._drawn = time.monotonic()
         self._stopping = False
@@ -29,6 +34,12 @@ class TerminalObserver(Observer):
     def bounds(self, point: BoundPoint) -> None:
         self._point = point
         self._draw()
+
+    def certificate(self, certificate: Certificate) -> None:
+        self.written = certificate
+
+    def uncertified(self, reason: str) -> None:
+        self.reason = reason
 
     def event(self, text: str) -> None:
         if self._visible:

@@ -48,13 +48,20 @@ class Command(BaseCommand):
         add_classifier_arguments(parser)
         _add_question_arguments(parser)
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
+        parser.add_argument(
+            "--certificate",
+            type=Path,
+            metavar="FILE",
+            help="write the lower bound as a certificate that check_certificate can check; where there are cells",
+        )
         parser.add_argument("--out", type=Path, metavar="DIR", help="write flows, clip and pictures to this folder")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             _check_targets(options["json"], options["out"])
+            _check_targets(options["certificate"], None)
             question = read_question(options, settings.FLOWVERIFY_HOME / "footage")
-            result = self._verify(question)
+            result = self._verify(question, options["certificate"])
             self.stdout.write(summary(question.specification, result))
             _write(question, result, options["json"], options["out"])
         except (EngineError, FootageError, OSError) as error:
@@ -66,13 +73,20 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("interrupted before there were bounds", returncode=128 + signal.SIGINT) from None
 
-    def _verify(self, question: Question) -> Result:
+    def _verify(self, question: Question, certificate: Path | None) -> Result:
         observer = TerminalObserver(sys.stderr, question.specification.unit)  # Django's wrapper would end every line
         with _stopping_on_signals(observer):
             try:
-                return verify(question.specification, observer)
+                result = verify(question.specification, observer, certified=certificate is not None)
             finally:
                 observer.close()
+        if observer.written is not None and certificate is not None:
+            observer.written.save(certificate)
+            radius = question.specification.unit.proven(observer.written.radius)
+            self.stdout.write(f"Certificate: {certificate}, of a radius of {radius}.")
+        elif observer.reason:
+            self.stderr.write(f"No certificate: {observer.reason}")
+        return result
 
 
 def _add_question_arguments(parser: CommandParser) -> None:

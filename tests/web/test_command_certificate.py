@@ -1,0 +1,52 @@
+"""`manage.py verify --certificate` and what `check_certificate` says of the file."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.engine.questions import make_classifier
+from tests.factories import make_video_file
+from verification.engine.network import save_classifier
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> list[str]:
+    """A video and a classifier, as words of the command line."""
+    video = make_video_file(tmp_path / "street.avi")
+    small = make_classifier(1)
+    path = tmp_path / "small.safetensors"
+    config = {"channels": [4], "features": 6, "hidden": 5, "stride": 4}
+    save_classifier(
+        path, small.module, architecture=small.architecture, config=config, labels=small.labels, input=small.input
+    )
+    return [str(video), "--classifier", str(path)]
+
+
+def test_a_certificate_is_written_and_found_valid_again(question: list[str], tmp_path: Path) -> None:
+    file, out = tmp_path / "proof.json", StringIO()
+    asked = ["--space", "translation", "--flows", "1", "--seconds", "600", "--rounds", "30"]
+    call_command(
+        "verify", *question, *asked, "--certificate", str(file), "--json", str(tmp_path / "r.json"), stdout=out
+    )
+    assert "Certificate: " in out.getvalue()
+    radius = json.loads(file.read_text())["radius"]
+    assert 0 < radius <= json.loads((tmp_path / "r.json").read_text())["lower"]
+
+    said = StringIO()
+    call_command("check_certificate", str(file), "--video", question[0], *question[1:], stdout=said)
+    assert said.getvalue().startswith("valid")
+
+    changed = json.loads(file.read_text()) | {"radius": 2 * radius}
+    file.write_text(json.dumps(changed))
+    with pytest.raises(CommandError) as refusal:
+        call_command("check_certificate", str(file), "--video", question[0], *question[1:])
+    assert refusal.value.returncode == 1
+
+
+def test_where_there_are_no_cells_there_is_no_certificate_and_no_run(question: list[str], tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="cells"):
+        call_command("verify", *question, "--seconds", "600", "--certificate", str(tmp_path / "proof.json"))
+    assert not (tmp_path / "proof.json").exists()
