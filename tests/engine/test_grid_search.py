@@ -309,6 +309,23 @@ def test_a_fine_tau_within_a_limit_covers_all_of_the_ball(norm: Norm) -> None:
     assert search.guarantee is Guarantee.SOUND
     assert search.lower == search.msr.conditional == derived.lower
     assert search.fmsr >= derived.lower
+    _safe_within(problem, search.lower)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("network", ["max pool", "residual"])
+def test_no_attack_is_nearer_than_a_grid_of_a_given_tau_proves(network: str, norm: Norm) -> None:
+    problem = make_problem(network, norm, "translation", (2,))
+    derived = GridSearch(problem, None)
+    while derived.visited < 100:
+        derived.step(None, never)
+    assert derived.tau is not None
+    for times in (0.5, 2.0):
+        search = GridSearch(problem, None, times * derived.tau)
+        for _ in range(12):
+            search.step(None, never)
+        assert search.lower > 0
+        _safe_within(problem, search.lower)
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -29,7 +29,7 @@ _COPIES = 6  # of all values, in the memory of one cell
 class Margins:
     """Of one cell: every margin is at least `constants[c] + slopes[c] . z` with `a = centre + half z`, z in [-1, 1]^K.
 
-    `constants` (C - 1,), `slopes` (C - 1, K), `centre` and `half` (K,).
+    `constants` (C - 1,), `slopes` (C - 1, K), `centre` and `half` (K,), on the processor.
     """
 
     centre: Tensor
@@ -48,7 +48,8 @@ class CellMargins:
 
     def too_wide(self, lower: Tensor, upper: Tensor) -> Tensor:
         """(B,): whether cells `lower`, `upper` (B, K) have so many lattice lines inside that they should be split at once."""
-        return self.fields.lines(lower / 2 + upper / 2, upper / 2 - lower / 2) > MOST_LINES
+        lower, upper = lower.to(self._device), upper.to(self._device)
+        return (self.fields.lines(lower / 2 + upper / 2, upper / 2 - lower / 2) > MOST_LINES).cpu()
 
     def __call__(self, lower: Tensor, upper: Tensor, refined: bool, check: Callable[[], None]) -> list[Margins | None]:
         """For each row of `lower` and `upper` (B, K), finite; None where a number became too large.
@@ -56,6 +57,7 @@ class CellMargins:
         `refined`: tighter, and several times as dear (`EnclosedBounds`).
         """
         found: list[Margins | None] = []
+        lower, upper = lower.to(self._device), upper.to(self._device)
         with torch.no_grad():
             for low, high in zip(lower.split(self.at_once), upper.split(self.at_once), strict=True):
                 found += self._bound(Cell.of(self.fields, low, high), refined, check)
@@ -88,7 +90,9 @@ class CellMargins:
         shared = slopes[..., dimensions:].abs().sum(2) * (1 + rounding.gamma(slopes.shape[2]))
         constants = constants - shared - rounding.gamma(1) * (constants.abs() + shared)
         return [
-            Margins(cell.centre, cell.half, constants[i], slopes[i, :, :dimensions]) if finite else None
+            Margins(cell.centre.cpu(), cell.half.cpu(), constants[i].cpu(), slopes[i, :, :dimensions].cpu())
+            if finite
+            else None
             for i, (cell, finite) in enumerate(zip(cells, (largest < LARGEST).tolist(), strict=True))
         ]
 
@@ -114,10 +118,14 @@ class CellMargins:
         behind = set(range(len(graph.nodes) + 1)) - self._stem.numbers
         return 8 * _COPIES * (parameters + 2) * sum(graph.elements_of(value) for value in behind | stem)
 
+    @property
+    def _device(self) -> torch.device:
+        return self.problem.frames.device
+
     @cached_property
     def fields(self) -> Fields:
         """What the coordinates do to the pixels."""
-        return Fields.of(self.space, self.problem.frames.device)
+        return Fields.of(self.space, self._device)
 
     @cached_property
     def _stem(self) -> Stem:

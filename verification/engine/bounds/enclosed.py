@@ -78,7 +78,9 @@ class EnclosedBounds(Backward):
     def _enclose(self, number: int, node: Node, site: Site) -> None:
         box = node.operation.interval(self.rounding, *site.boxes).widened(self.rounding.underflow)
         inputs = [self.enclosures[value] for value in node.inputs]
-        found = node.operation.enclose(inputs, site) if inputs else Enclosure.of(box, self.parameters)
+        found = Enclosure.of(box, self.parameters)
+        if inputs:
+            found = node.operation.enclose(inputs, site).or_less(found)
         self.enclosures[number] = found
         self.boxes.append(box.intersect(found.interval(self.rounding)))
 

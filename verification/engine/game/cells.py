@@ -110,8 +110,7 @@ class CellSearch:
                 batch += self._opened(cell)
             found = self._bound(batch, check) if batch else []
         except BaseException:
-            for part in batch:
-                self.frontier.put(part.cell, part.known, None)
+            self.frontier.reopen()
             raise
         for part, (distance, cut) in zip(batch, found, strict=True):
             distance = max(part.known, distance if part.whole else min(distance, self._horizon()[1]))
@@ -134,7 +133,7 @@ class CellSearch:
         if known >= self.target:
             self.frontier.put(cell, known, None)
         elif bool(self.margins.too_wide(low[None], high[None])):
-            self.frontier.put(cell, known, _cut(low, high, (high - low) * self.margins.fields.reach))
+            self.frontier.put(cell, known, _cut(low, high, (high - low) * self.margins.fields.reach.cpu()))
         else:
             return [_Part(cell, known, low, high, torch.equal(low, lower) and torch.equal(high, upper))]
         return []
@@ -165,7 +164,7 @@ class CellSearch:
                     found[index] = (max(distance, found[index][0]), _cut(low[index], high[index], sensitivity))
             left = [index for index in left if found[index][0] < self.target and self.space.dimensions > _DEAR]
         if chances:
-            self.strategy = _STEADY * self.strategy + (1 - _STEADY) * torch.stack(chances).mean(0).cpu()
+            self.strategy = _STEADY * self.strategy + (1 - _STEADY) * torch.stack(chances).mean(0)
         return found
 
     def _judged(self, margins: Margins) -> tuple[float, Tensor]:
@@ -184,7 +183,7 @@ class CellSearch:
 
     def picture(self) -> GamePicture:
         """What there is to see of the players."""
-        fields, weights = self.margins.fields, self.strategy.to(self.problem.frames.device)
+        fields, weights = self.margins.fields, self.strategy.to(self.margins.fields.values)
         return picture_of(
             self.space, fields, self.frontier, self.target, self._least, self.bounded, weights / weights.sum()
         )

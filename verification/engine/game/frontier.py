@@ -67,6 +67,11 @@ class Frontier:
         """The cell of least estimate, the oldest of several, if that is less than `below`; it is to be put back."""
         return heapq.heappop(self._open)[1] if self._open and self._open[0][0] < below else None
 
+    def reopen(self) -> None:
+        """Put back all cells that were taken, with what was known of them."""
+        self._open = [(estimate, cell) for cell, estimate in enumerate(self._estimate[: self.count].tolist())]
+        heapq.heapify(self._open)
+
     def put(self, cell: int, estimate: float, cut: Cut | None) -> None:
         """Put a cell back: what is known of its distance now, and where to split it if that is not enough."""
         self._estimate[cell] = estimate
@@ -121,6 +126,5 @@ class Frontier:
         for name in cls._NAMES:
             setattr(frontier, f"_{name}", tensors[name].cpu().clone())
         frontier.count = len(tensors["lower"])
-        frontier._open = [(estimate, cell) for cell, estimate in enumerate(tensors["estimate"].tolist())]
-        heapq.heapify(frontier._open)
+        frontier.reopen()
         return frontier

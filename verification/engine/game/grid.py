@@ -201,15 +201,17 @@ class GridSearch:
         distance, nearest = self.tree.distance_of(point), self.tree.nearest_of(point)
         half = float(lattice.half(steps.unsqueeze(0)))
         a = lattice.coordinates(steps).to(self.problem.frames.device)
-        if bool((self._margins.values(a) < 0).any()):
+        # Where a cell as near is lost already, a proof is not worth its price.
+        margins = self._margins(a).lower if nearest < min(self._lost, ceiling) else None
+        keeps = margins is not None and bool((margins > 0).all())
+        if not keeps and bool((self._margins.values(a) < 0).any()):
             self._adversarial = min(self._adversarial, distance)
             self._adversarial_cell = min(self._adversarial_cell, nearest)
             if self.found is None or distance < self.problem.norm_of(self.found):
                 self.found = a.view(self.space.shape)
             self.tree.visit(point, math.inf, math.inf)
             return
-        # Where a cell as near is lost already, a proof is not worth its price.
-        if nearest >= min(self._lost, ceiling) or not self._resolves(a, distance * _BEYOND, half, ceiling, check):
+        if margins is None or not keeps or not self._resolves(margins, distance * _BEYOND, half, ceiling, check):
             self.unresolved += 1
             self._unresolved_cell = min(self._unresolved_cell, nearest)
         elif distance * _BEYOND + half > self._radius:
@@ -220,14 +222,13 @@ class GridSearch:
         # one costs is admissible; it is never more than the paper's d~, the width of a cell.
         self.tree.visit(point, float(distances.amin()), float(cells.amin()))
 
-    def _resolves(self, a: Tensor, distance: float, half: float, ceiling: float, check: Callable[[], None]) -> bool:
-        """Whether no margin can be lost in the cell of the point `a` (K,), as far as that lies within the ball of the constants.
+    def _resolves(
+        self, margins: Tensor, distance: float, half: float, ceiling: float, check: Callable[[], None]
+    ) -> bool:
+        """Whether none of the proven `margins` of a point can be lost in its cell, as far as the ball of the constants reaches.
 
-        With a tau given by hand this has to be all of the cell, or what lies within the ceiling, and the ball grows for it.
+        With a tau given by hand it has to reach over all of the cell, or what lies within the ceiling, and grows for it.
         """
-        margins = self._margins(a).lower
-        if not bool((margins > 0).all()):
-            return False
         needed = distance if self.derived else max(distance, min(distance + half, ceiling * _BEYOND))
         if needed > self._radius and not self.derived:
             self._ask(max(needed, min(self._radius * self._growth, ceiling + half)), check)
