@@ -24,6 +24,7 @@ from verification.engine.certificate import (
     check_form,
     clip_hash,
 )
+from verification.engine.certificate.cover import leaves_of
 from verification.engine.game.cells import CellSearch
 from verification.engine.network import Classifier
 
@@ -88,6 +89,18 @@ def test_a_certificate_is_valid_and_no_attack_inside_succeeds(norm: Norm, share:
     assert str(loaded.radius) in verdict.reason
     assert verdict.leaves >= 1
     assert _attack(made.problem, loaded.radius) > 0
+
+
+def test_every_leaf_that_the_ball_touches_is_proven() -> None:
+    specification = make_specification(0, space="translation", flows=(1,))
+    problem = Problem.build(specification)
+    made = certify(problem, specification, CellSearch(problem, limit=None), 50.0, lambda: None)
+    lower, upper = leaves_of(made.splits, made.dimensions)
+    nearest = torch.zeros_like(lower).clamp(lower, upper).view(-1, *problem.space.shape)
+    distances = [problem.norm_of(point) for point in nearest]
+    touched = [distance for distance in distances if distance <= made.radius]
+    assert max(touched) > 0.6 * made.radius
+    assert check(made, specification.clip, specification.classifier).leaves == len(touched)
 
 
 def test_a_radius_that_reaches_an_adversarial_example_is_never_certified() -> None:

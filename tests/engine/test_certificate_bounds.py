@@ -228,6 +228,41 @@ def test_pixels_of_all_points_of_a_leaf_lie_in_its_form(space: str, half: float)
     assert len(lower) and (half < 1e-6 or share > 0.5)
 
 
+def test_a_line_of_whole_pixels_beside_a_side_is_counted_as_error() -> None:
+    _, frames = _graph()
+    space = _space("translation", (1,))
+    lower, upper = torch.zeros(1, 2, dtype=torch.float64), torch.full((1, 2), 1 + 8e-12, dtype=torch.float64)
+    form = Imposed(frames, space).form(lower, upper)
+    line = space.perturbed(frames, space.lift(torch.ones(space.shape, dtype=torch.float64)))
+    z = float((1 - upper[0, 0] / 2) / (upper[0, 0] / 2))
+    known = form.centre + z * form.slopes[:, 0] + z * form.slopes[:, 1] + z * z * form.slopes[:, 2]
+    assert form.slopes.shape[1] == 3
+    assert float((line - known).abs().amax()) > 1e-12
+    assert bool(((line - known).abs() <= form.error).all())
+
+
+def test_leaves_with_several_lines_of_whole_pixels_inside_are_not_proven() -> None:
+    graph, frames = _graph()
+    space = _space("translation", None)  # the last frame moves by the sum of both flows
+    wide = torch.full((1, 4), 0.6, dtype=torch.float64)
+    checker, ball = Checker(graph, frames, space, 1), Ball.of(space, Norm.L2, 1e6)
+    assert float(checker.prove(-wide, wide, ball, lambda: None).margins) == -math.inf
+    assert float(checker.prove(-wide / 2, wide / 2, ball, lambda: None).margins) > -math.inf
+
+
+def test_margins_hold_where_no_errors_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verification.engine.certificate.checker._NAMED", 0)
+    test_margins_of_all_points_of_a_leaf_lie_above_its_proof("translation", (1,), 0.1)
+    graph, frames = _graph()
+    space = _space("translation", (1,))
+    lower, upper = torch.full((1, 2), -0.3, dtype=torch.float64), torch.full((1, 2), 0.3, dtype=torch.float64)
+    ball = Ball.of(space, Norm.L2, 1e6)
+    unnamed = Checker(graph, frames, space, 1).prove(lower, upper, ball, lambda: None)
+    monkeypatch.undo()
+    named = Checker(graph, frames, space, 1).prove(lower, upper, ball, lambda: None)
+    assert float(unnamed.margins) < float(named.margins)
+
+
 @pytest.mark.parametrize("space", ["translation", "blocks:2x2"])
 def test_shifted_clips_tell_the_same_as_clips_of_each_leaf(space: str) -> None:
     graph, frames = _graph()

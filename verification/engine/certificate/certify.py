@@ -21,6 +21,7 @@ from verification.engine.specification import Specification
 MOST_SPLITS = 4000
 _AT_ONCE = 32  # leaves that are proven together
 _ATTEMPTS = 24  # at smaller and smaller radii
+_THIN = 4  # times longer than a side that is cut may another one be
 _SHRINK = 1 - 1e-9  # below the nearest leaf without a proof
 
 
@@ -155,7 +156,9 @@ def _cut(node: _Node, ball: Ball, slopes: Tensor, checker: Checker) -> tuple[int
     lower, upper = (side[0] for side in ball.clipped(node.lower[None], node.upper[None]))
     width = (upper - lower) * checker.reach
     inside = (lower.floor() + 1 < upper) & bool(len(checker.imposed.kinds))
-    score = torch.where(inside, width, 0.0) if bool(inside.any()) else torch.where(slopes.any(), slopes, width)
+    # A slope may vanish where the margin bends: no side becomes much shorter than the others.
+    steep = torch.where(width * _THIN >= width.amax(), slopes, 0.0)
+    score = torch.where(inside, width, 0.0) if bool(inside.any()) else steep if bool(steep.any()) else width
     dimension = int(score.argmax())
     first, last = float(lower[dimension]), float(upper[dimension])
     line = float(round((first + last) / 2))
