@@ -25,13 +25,13 @@ from verification.engine.game.root import prove
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph, Node
 from verification.engine.network.operations.arithmetic import Add, Affine
-from verification.engine.network.operations.base import Operation
+from verification.engine.network.operations.base import Operation, Site
 from verification.engine.network.operations.linear import Linear
 from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.shape import Reshape
 from verification.engine.network.operations.slicing import Concatenate, Slice
 from verification.engine.perturbation import Norm, build_space
-from verification.engine.relaxation import Form, Rounding
+from verification.engine.relaxation import Cone, Form, Interval, Rounding
 
 
 class TwoViews(nn.Module):
@@ -244,3 +244,14 @@ def test_constants_are_those_of_the_module() -> None:
     graph = export_graph(Threshold(), (1, 2, 3, 1, 2))
     with torch.no_grad():
         torch.testing.assert_close(graph(clip.double()).float(), Threshold()(clip))
+
+
+def test_the_cone_of_a_leaky_relu_reaches_as_low_as_the_function() -> None:
+    # Its slope 0.01 was rounded to float32, which is less, and the lower end lay above the function.
+    box = [
+        Interval(*(torch.tensor([end], dtype=torch.float64) for end in ends)) for ends in ((-3.1, -2.9), (-4.0, -2.0))
+    ]
+    site = Site(((1,),), (box[1],), Rounding(rigorous=True), cones=(Cone(*box),))
+    cone = Relu(0.01).cone(site)
+    assert cone is not None
+    assert Fraction(float(cone.base.lower)) <= Fraction(0.01) * -4

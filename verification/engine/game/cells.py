@@ -28,6 +28,7 @@ from verification.engine.result import GamePicture
 
 #: Spaces of more dimensions are left to the root's ball.
 MOST_DIMENSIONS = 16
+_LONG = 0.25  # a side that is cut is at least this part of the longest one
 _STEADY = 0.8  # of the strategy that is shown, from batch to batch
 _START = 64.0  # the first target is this much smaller than the first-order estimate
 _GROWTH, _SURGE = 1.25, 2.0  # of the target, and while all cells are bounded at once
@@ -133,7 +134,7 @@ class CellSearch:
         if known >= self.target:
             self.frontier.put(cell, known, None)
         elif bool(self.margins.too_wide(low[None], high[None])):
-            self.frontier.put(cell, known, _cut(low, high, (high - low) * self.margins.fields.reach.cpu()))
+            self.frontier.put(cell, known, _cut(low, high, self._reach, (high - low) * self._reach))
         else:
             return [_Part(cell, known, low, high, torch.equal(low, lower) and torch.equal(high, upper))]
         return []
@@ -151,7 +152,7 @@ class CellSearch:
     def _bound(self, batch: Sequence[_Part], check: Callable[[], None]) -> list[tuple[float, Cut]]:
         """For each part a distance that no adversarial example in it falls below, and where to split it."""
         low, high = torch.stack([part.low for part in batch]), torch.stack([part.high for part in batch])
-        found = [(0.0, _cut(*sides, sides[1] - sides[0])) for sides in zip(low, high, strict=True)]
+        found = [(0.0, _cut(*sides, self._reach, sides[1] - sides[0])) for sides in zip(low, high, strict=True)]
         left, chances = list(range(len(batch))), []
         for refined in (False, True):
             if not left:
@@ -161,7 +162,10 @@ class CellSearch:
                 if margins is not None:
                     distance, sensitivity = self._judged(margins)
                     chances.append(sensitivity / sensitivity.sum().clamp(min=1e-300))
-                    found[index] = (max(distance, found[index][0]), _cut(low[index], high[index], sensitivity))
+                    found[index] = (
+                        max(distance, found[index][0]),
+                        _cut(low[index], high[index], self._reach, sensitivity),
+                    )
             left = [index for index in left if found[index][0] < self.target and self.space.dimensions > _DEAR]
         if chances:
             self.strategy = _STEADY * self.strategy + (1 - _STEADY) * torch.stack(chances).mean(0)
@@ -176,6 +180,11 @@ class CellSearch:
     def margins(self) -> CellMargins:
         """What bounds cells."""
         return CellMargins(self.problem, self.room)
+
+    @cached_property
+    def _reach(self) -> Tensor:
+        """(K,): the farthest that a unit of each coordinate moves any pixel."""
+        return self.margins.fields.reach.cpu()
 
     @cached_property
     def _yardstick(self) -> Yardstick:
@@ -201,12 +210,15 @@ class CellSearch:
         self.frontier = Frontier.restore(tensors)
 
 
-def _cut(low: Tensor, high: Tensor, sensitivity: Tensor) -> Cut:
+def _cut(low: Tensor, high: Tensor, reach: Tensor, sensitivity: Tensor) -> Cut:
     """Where the margin is most sensitive, at the lattice line nearest to the middle or else in the middle.
 
-    Between lattice lines the frames are bilinear functions of the displacement.
+    Between lattice lines the frames are bilinear functions of the displacement. Only sides that are not much shorter than the
+    longest are cut: a margin that bends in one dimension without a slope would have the others cut in vain.
     """
-    dimension = int(sensitivity.nan_to_num(nan=0.0).argmax())
+    width = (high - low) * reach
+    long = width >= _LONG * width.amax()
+    dimension = int(torch.where(long, sensitivity.nan_to_num(nan=0.0), -1.0).argmax())
     first, last = float(low[dimension]), float(high[dimension])
     line = float(round((first + last) / 2))
     return Cut(dimension, line if first < line < last else first / 2 + last / 2)

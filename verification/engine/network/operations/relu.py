@@ -65,7 +65,8 @@ class Relu(Elementwise):
         ((apex, base),) = ((cone.apex, cone.base) for cone in site.cones)
         ends = [self.interval(site.rounding, end) for end in (apex, base)]
         rising = apex.lower > 0
-        slope = torch.where(rising, 1.0, self.slope)
+        # Of two numbers `where` would make float32, and 0.01 less than it is.
+        slope = torch.where(rising, torch.ones_like(base.lower), self.slope)
         margin = site.rounding.gamma(1) * base.lower.abs() if self.slope else 0.0
         return Cone(
             Interval(torch.where(rising, apex.lower, ends[0].lower), ends[0].upper),
