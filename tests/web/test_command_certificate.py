@@ -1,5 +1,6 @@
 """`manage.py verify --certificate` and what `check_certificate` says of the file."""
 
+import csv
 import json
 from io import StringIO
 from pathlib import Path
@@ -28,10 +29,14 @@ def question(tmp_path: Path) -> list[str]:
 def test_a_certificate_is_written_and_found_valid_again(question: list[str], tmp_path: Path) -> None:
     file, out = tmp_path / "proof.json", StringIO()
     asked = ["--space", "translation", "--flows", "1", "--seconds", "600", "--rounds", "30"]
-    call_command(
-        "verify", *question, *asked, "--certificate", str(file), "--json", str(tmp_path / "r.json"), stdout=out
-    )
+    files = ["--json", str(tmp_path / "r.json"), "--turns", str(tmp_path / "turns.csv")]
+    call_command("verify", *question, *asked, "--certificate", str(file), *files, stdout=out)
     assert "Certificate: " in out.getvalue()
+    with (tmp_path / "turns.csv").open(newline="") as turns:
+        rows = list(csv.DictReader(turns))
+    cells = json.loads((tmp_path / "r.json").read_text())["game"]["cells"]
+    assert [int(row["open"]) for row in rows] == list(range(1, cells))
+    assert {row["flow"] for row in rows} <= {"1"}
     radius = json.loads(file.read_text())["radius"]
     assert 0 < radius <= json.loads((tmp_path / "r.json").read_text())["lower"]
 

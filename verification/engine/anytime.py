@@ -142,6 +142,7 @@ class _Run:
             history=self.ledger.history,
             game=self.proof.picture(),
         )
+        self.observer.turns(self.proof.turns())
         if certified:
             self._certify()
         return result

@@ -1,7 +1,9 @@
 """The one way in which the engine speaks while it works. The caller implements what it needs."""
 
+from collections.abc import Iterator
+
 from verification.engine.certificate import Certificate
-from verification.engine.result import AdversarialExample, BoundPoint, GamePicture, GridPicture
+from verification.engine.result import AdversarialExample, BoundPoint, GamePicture, GridPicture, Turn
 
 
 class Observer:
@@ -21,6 +23,9 @@ class Observer:
 
     def event(self, text: str) -> None:
         """Something that a person who watches would like to read, in one line."""
+
+    def turns(self, turns: Iterator[Turn]) -> None:
+        """All turns of the players, told once in the end; they can be replayed."""
 
     def certificate(self, certificate: Certificate) -> None:
         """The lower bound as a file that another program can check; its radius may be a little less."""

@@ -76,6 +76,24 @@ class AdversarialExample:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One turn of the game: Player I chose `flow`, Player II `dimension` in it, counted from 0 over all flows.
+
+    Over cells: cell number `came_from`, of least `estimate`, was cut at `place`; it became the half below (theta = -1), and cell
+    number `open` the half above (theta = +1). On a grid: the players came from point number `came_from` by `theta`, to a point at
+    distance `estimate`; `place` is None. `open`: how many cells there were, or points in the open list.
+    """
+
+    flow: int
+    dimension: int
+    theta: int | None
+    place: float | None
+    came_from: int
+    estimate: float
+    open: int
+
+
+@dataclass(frozen=True)
 class GamePicture:
     """The state of the game over cells, as a person sees it. Distances in the unit of the space.
 

@@ -1,12 +1,16 @@
 """A verification on a terminal: one line that moves while it runs, and a summary that says what is proven."""
 
+import csv
 import time
+from collections.abc import Iterator
+from dataclasses import astuple, fields
+from pathlib import Path
 from typing import TextIO
 
 from verification.engine import BoundPoint, Observer, Result, Specification, Status
 from verification.engine.certificate import Certificate
 from verification.engine.perturbation import Norm, Unit
-from verification.engine.result import Answer
+from verification.engine.result import Answer, Turn
 from verification.engine.rounded import upper_bound
 
 _REFRESH_SECONDS = 0.2
@@ -17,9 +21,11 @@ _NORMS = {Norm.L1: "L1", Norm.L2: "L2", Norm.LINF: "L-infinity"}
 class TerminalObserver(Observer):
     """Shows progress on `stream` if that is a terminal, nothing otherwise. `unit`: of the bounds. `stop` ends the run soon.
 
-    `written`: the certificate, once there is one."""
+    `record`: the file for the players' turns. `written`: the certificate, once there is one.
+    """
 
-    def __init__(self, stream: TextIO, unit: Unit) -> None:
+    def __init__(self, stream: TextIO, unit: Unit, record: Path | None = None) -> None:
+        self._record = record
         self._stream, self._unit = stream, unit
         self._visible = stream.isatty()
         self.written: Certificate | None = None
@@ -34,6 +40,14 @@ class TerminalObserver(Observer):
     def bounds(self, point: BoundPoint) -> None:
         self._point = point
         self._draw()
+
+    def turns(self, turns: Iterator[Turn]) -> None:
+        if self._record is None:
+            return
+        with self._record.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(field.name for field in fields(Turn))
+            rows.writerows(astuple(turn) for turn in turns)
 
     def certificate(self, certificate: Certificate) -> None:
         self.written = certificate

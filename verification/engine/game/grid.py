@@ -9,7 +9,7 @@ adversarial.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,7 @@ from verification.engine.game.root import first_order_radius
 from verification.engine.game.tree import POINT, Step, Tree
 from verification.engine.perturbation import FlowSpace
 from verification.engine.relaxation import Interval
-from verification.engine.result import GridPicture, Guarantee
+from verification.engine.result import GridPicture, Guarantee, Turn
 
 _AT_ONCE = 16  # points that are taken from the open list together
 _MOST_POINTS = 1 << 24  # of one grid, where there is room for more
@@ -137,6 +137,13 @@ class GridSearch:
     def moves(self, first: int = 0) -> list[Step]:
         """The players' choices in the present grid, visit by visit, from number `first` on. Flows: `FlowSpace.flow_of`."""
         return list(self.tree.moves(first))
+
+    def turns(self) -> Iterator[Turn]:
+        """The same, as all games tell it."""
+        for step in self.tree.moves():
+            if step.dimension is not None and step.parent is not None:
+                flow = self.space.flow_of(step.dimension)
+                yield Turn(flow, step.dimension, step.theta, None, step.parent, step.estimate, step.open)
 
     def step(self, upper: float | None, check: Callable[[], None]) -> float | None:
         """Visit points. Returns what is proven if that is more than before; otherwise None.

@@ -5,7 +5,7 @@ cells the nearest part of their work.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
@@ -16,7 +16,7 @@ from verification.engine.game.grid import GridSearch
 from verification.engine.game.proof import Proof
 from verification.engine.game.root import RootSearch
 from verification.engine.perturbation import FlowSpace
-from verification.engine.result import GamePicture
+from verification.engine.result import GamePicture, Turn
 from verification.engine.specification import LowerMethod, Specification
 
 _FEW = 8  # dimensions; in more, cells have to wait until the ball has proven what it can
@@ -42,7 +42,7 @@ class Play:
 
     def __init__(self, root: RootSearch, cells: CellSearch) -> None:
         self.root, self.cells = root, cells
-        self.turns = 0
+        self.taken = 0  #: turns of the ball and the cells
         self.lower = 0.0
         self.finished = False
 
@@ -50,7 +50,7 @@ class Play:
         """See `Proof`."""
         before = self.lower
         (self.root if self._root_is_due else self.cells).step(upper, check)
-        self.turns += 1
+        self.taken += 1
         self._compare()
         return self.lower if self.lower > before else None
 
@@ -63,20 +63,26 @@ class Play:
     def _root_is_due(self) -> bool:
         if self.root.finished or self.cells.lower > _BEHIND * self.root.lower:
             return False
-        return self.cells.space.dimensions > _FEW or self.turns % _TURNS == 0
+        return self.cells.space.dimensions > _FEW or self.taken % _TURNS == 0
 
     def picture(self) -> GamePicture:
         """See `Proof`."""
         return self.cells.picture()
 
+    def turns(self) -> Iterator[Turn]:
+        """See `Proof`."""
+        for move in self.cells.frontier.moves():
+            flow = self.cells.space.flow_of(move.dimension)
+            yield Turn(flow, move.dimension, None, move.place, move.cell, move.estimate, move.open)
+
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """See `Proof`."""
         (root, _), (cells, tensors) = self.root.state(), self.cells.state()
-        return {"root": root, "cells": cells, "turns": self.turns}, tensors
+        return {"root": root, "cells": cells, "taken": self.taken}, tensors
 
     def restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """See `Proof`."""
         self.root.restore(state["root"], {})
         self.cells.restore(state["cells"], tensors)
-        self.turns = int(state["turns"])
+        self.taken = int(state["taken"])
         self._compare()

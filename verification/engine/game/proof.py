@@ -1,11 +1,11 @@
 """What proves the lower bound."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from verification.engine.result import GamePicture, GridPicture
+from verification.engine.result import GamePicture, GridPicture, Turn
 
 
 class Proof(Protocol):
@@ -23,6 +23,9 @@ class Proof(Protocol):
 
     def picture(self) -> GamePicture | GridPicture | None:
         """What there is to see of the players, if there are any."""
+
+    def turns(self) -> Iterator[Turn]:
+        """All turns of the players so far, in their order."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs: JSON-able, and tensors."""

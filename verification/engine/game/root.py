@@ -6,7 +6,7 @@ relaxations hold in every smaller ball.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from verification.engine.bounds.region import Region
 from verification.engine.bounds.slopes import sharpened
 from verification.engine.relaxation import Rounding
 from verification.engine.relaxation.rounding import LARGEST
+from verification.engine.result import Turn
 
 #: Elements of all functionals of one evaluation, and the share of the clip that one of them may see (`LinearBounds`): intervals
 #: alone for a first proof; what a small network takes; what looks at few frames of a large one; everything.
@@ -255,6 +256,10 @@ class RootSearch:
 
     def picture(self) -> None:
         """A ball has no players."""
+
+    def turns(self) -> Iterator[Turn]:
+        """None."""
+        return iter(())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs; JSON-able (infinity as None), and no tensors."""

@@ -54,14 +54,21 @@ class Command(BaseCommand):
             metavar="FILE",
             help="write the lower bound as a certificate that check_certificate can check; where there are cells",
         )
+        parser.add_argument(
+            "--turns",
+            type=Path,
+            metavar="FILE",
+            help="write all turns of the two players as CSV; where there are players",
+        )
         parser.add_argument("--out", type=Path, metavar="DIR", help="write flows, clip and pictures to this folder")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             _check_targets(options["json"], options["out"])
             _check_targets(options["certificate"], None)
+            _check_targets(options["turns"], None)
             question = read_question(options, settings.FLOWVERIFY_HOME / "footage")
-            result = self._verify(question, options["certificate"])
+            result = self._verify(question, options["certificate"], options["turns"])
             self.stdout.write(summary(question.specification, result))
             _write(question, result, options["json"], options["out"])
         except (EngineError, FootageError, OSError) as error:
@@ -73,8 +80,10 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("interrupted before there were bounds", returncode=128 + signal.SIGINT) from None
 
-    def _verify(self, question: Question, certificate: Path | None) -> Result:
-        observer = TerminalObserver(sys.stderr, question.specification.unit)  # Django's wrapper would end every line
+    def _verify(self, question: Question, certificate: Path | None, turns: Path | None) -> Result:
+        observer = TerminalObserver(
+            sys.stderr, question.specification.unit, turns
+        )  # Django's wrapper would end every line
         with _stopping_on_signals(observer):
             try:
                 result = verify(question.specification, observer, certified=certificate is not None)
