@@ -55,7 +55,9 @@ def test_what_the_ball_has_proven_is_spared_the_cells() -> None:
 
 def test_cells_prove_more_than_the_ball_in_the_same_rounds() -> None:
     asked = {"space": "translation", "flows": (1,), "budget": Budget(600, rounds=40)}
-    with_cells, alone = (verify(make_specification(1, **asked, lower_method=method)) for method in LowerMethod)
+    with_cells, alone = (
+        verify(make_specification(1, **asked, lower_method=method)) for method in (LowerMethod.CELLS, LowerMethod.ROOT)
+    )
     assert with_cells.lower > alone.lower > 0
     assert with_cells.game is not None
     assert with_cells.game.certified > 0
