@@ -254,3 +254,20 @@ class Cells(Headed):
             short = self.lstm(torch.cat([state.flatten(1), frame.mean((1, 2))[None]], 1), short)
             hidden = self.gru(short[0], hidden)
         return hidden
+
+
+class Pooled(nn.Module):
+    """Convolution, ReLU, max-pooling and an LSTM over the frames, for clips (1, 3, 3, 6, 8)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.lstm = nn.LSTM(4 * 3 * 4, 6, batch_first=True)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        features = self.pool(self.convolution(clips.flatten(0, 1)).relu()).flatten(1)
+        states, _ = self.lstm(features.view(clips.shape[0], clips.shape[1], -1))
+        logits: Tensor = self.head(states[:, -1])
+        return logits

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tests.engine.networks import Pooled
 from verification.engine.bounds.cell import Cell
 from verification.engine.bounds.cell_margins import CellMargins
 from verification.engine.bounds.distance import Yardstick, least_distances
@@ -24,27 +25,10 @@ from verification.engine.perturbation import FlowSpace, Norm, build_space
 from verification.engine.relaxation import Enclosure, Rounding
 
 
-class _Pooled(nn.Module):
-    """Convolution, ReLU, max-pooling and an LSTM over the frames."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
-        self.pool = nn.MaxPool2d(2)
-        self.lstm = nn.LSTM(4 * 3 * 4, 6, batch_first=True)
-        self.head = nn.Linear(6, 3)
-
-    def forward(self, clips: Tensor) -> Tensor:
-        features = self.pool(self.convolution(clips.flatten(0, 1)).relu()).flatten(1)
-        states, _ = self.lstm(features.view(clips.shape[0], clips.shape[1], -1))
-        logits: Tensor = self.head(states[:, -1])
-        return logits
-
-
 def _problem(space: str, norm: Norm = Norm.L2, flows: tuple[int, ...] | None = None) -> Problem:
     torch.manual_seed(1)
     frames = torch.rand(3, 3, 6, 8)
-    graph = export_graph(_Pooled().eval(), (1, 3, 3, 6, 8)).cast(torch.float64, torch.device("cpu"))
+    graph = export_graph(Pooled().eval(), (1, 3, 3, 6, 8)).cast(torch.float64, torch.device("cpu"))
     label = int(graph(frames.double().unsqueeze(0)).argmax())
     return Problem(graph, frames, build_space(space, 3, 6, 8, flows), norm, label)
 

@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tests.engine.networks import Pooled
 from tests.engine.test_architecture_bounds import FRAMES, HEIGHT, SMALL, WIDTH
 from verification.engine.certificate.checker import Checker
 from verification.engine.certificate.cover import Ball, CoverError, Split, leaves_of
@@ -118,27 +119,10 @@ def test_an_operation_without_a_rule_is_named() -> None:
         image_of(Exp(), [AffineForm(one, one.unsqueeze(1), one, False)])
 
 
-class _Pooled(nn.Module):
-    """Convolution, ReLU, max-pooling and an LSTM over the frames."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
-        self.pool = nn.MaxPool2d(2)
-        self.lstm = nn.LSTM(4 * 3 * 4, 6, batch_first=True)
-        self.head = nn.Linear(6, 3)
-
-    def forward(self, clips: Tensor) -> Tensor:
-        features = self.pool(self.convolution(clips.flatten(0, 1)).relu()).flatten(1)
-        states, _ = self.lstm(features.view(clips.shape[0], clips.shape[1], -1))
-        logits: Tensor = self.head(states[:, -1])
-        return logits
-
-
 def _graph() -> tuple[Graph, Tensor]:
     torch.manual_seed(1)
     frames = torch.rand(3, 3, 6, 8).double()
-    return export_graph(_Pooled().eval(), (1, 3, 3, 6, 8)).cast(torch.float64, torch.device("cpu")), frames
+    return export_graph(Pooled().eval(), (1, 3, 3, 6, 8)).cast(torch.float64, torch.device("cpu")), frames
 
 
 def _space(text: str, flows: tuple[int, ...] | None) -> FlowSpace:
@@ -287,7 +271,7 @@ def test_a_leaf_whose_numbers_are_too_large_is_not_proven() -> None:
     space = _space("translation", (1,))
     box = torch.full((1, 2), -0.1, dtype=torch.float64), torch.full((1, 2), 0.1, dtype=torch.float64)
     for bias in (1e200, float("inf"), float("nan")):
-        network = _Pooled().eval()
+        network = Pooled().eval()
         nodes = list(export_graph(network, (1, 3, 3, 6, 8)).cast(torch.float64, torch.device("cpu")).nodes)
         last = nodes[-1].operation
         assert isinstance(last, Linear)
