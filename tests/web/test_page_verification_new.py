@@ -58,6 +58,9 @@ def test_every_answer_counts(client, answers):
         "space": "translation",
         "flows": "1, 2-3",
         "radius": "0.5",
+        "query": "on",
+        "lower_method": "grid",
+        "tau": "0.25",
         "seconds": "5.5",
         "seed": "7",
     }
@@ -65,6 +68,7 @@ def test_every_answer_counts(client, answers):
     started = Verification.objects.get()
     assert (started.name, started.norm, started.space) == ("Mine", "linf", "translation")
     assert (started.frames, started.sampling) == (4, "floor")
+    assert (started.query, started.lower_method, started.tau) == (True, "grid", 0.25)
     assert (started.flows, started.radius, started.seconds, started.seed) == ([1, 2, 3], 0.5, 5.5, 7)
 
 
