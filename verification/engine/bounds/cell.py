@@ -15,8 +15,10 @@ from verification.engine.bounds.surface import Surface
 from verification.engine.perturbation.imposition import warp
 from verification.engine.relaxation import Enclosure
 
-_ROUNDING = 1e-15  # of a position, in pixels, times its size
-_STEEPEST = 16  # of all that is known of a pixel, over the brightest value, where a displacement is a pixel off
+#: Of a position, in pixels, what rounding takes, times its size and the number of its terms.
+ROUNDING = 1e-15
+#: Of all that is known of a pixel, over the brightest value, how much changes where a displacement is a pixel off.
+STEEPEST = 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Cell:
     def half(self) -> Tensor:
         """(K,): from the centre to the farther side: `a = centre + half z` with z in [-1, 1]^K reaches all of the box."""
         farther = torch.maximum(self.upper - self.centre, self.centre - self.lower)
-        return farther + _ROUNDING * torch.maximum(self.lower.abs(), self.upper.abs())
+        return farther + ROUNDING * torch.maximum(self.lower.abs(), self.upper.abs())
 
     def clip(self, frames: Tensor) -> Enclosure:
         """The clip (1, l, 3, h, w) as a function of `z` (the first K parameters) and of what its kinds of displacement share.
@@ -78,4 +80,4 @@ class Cell:
         """
         reach = torch.einsum("k,kcu->u", self.half + self.centre.abs(), self.fields.kinds.abs())
         size = 2 * max(self.fields.values.shape[3:]) + reach
-        return _STEEPEST * brightest * (_ROUNDING * (len(self.half) + 8) * size + 2 * NEAR)
+        return STEEPEST * brightest * (ROUNDING * (len(self.half) + 8) * size + 2 * NEAR)

@@ -64,9 +64,7 @@ class CellMargins:
         return found
 
     def _bound(self, cells: list[Cell], refined: bool, check: Callable[[], None]) -> list[Margins | None]:
-        known = (
-            self._images.anchors(cells, check) if self._images is not None else [self._anchors(cell) for cell in cells]
-        )
+        known = self._anchors(cells, check)
         numbers, dimensions, rounding = sorted(self._stem.anchors), self.fields.dimensions, self.rounding
         batch = [
             tuple(
@@ -96,8 +94,11 @@ class CellMargins:
             for i, (cell, finite) in enumerate(zip(cells, (largest < LARGEST).tolist(), strict=True))
         ]
 
-    def _anchors(self, cell: Cell) -> dict[int, Enclosure]:
-        return self._stem.enclosures(cell.clip(self.problem.frames), self.rounding)
+    def _anchors(self, cells: list[Cell], check: Callable[[], None]) -> list[dict[int, Enclosure]]:
+        """Those of each cell, from images that cells share or from its own clip."""
+        if self._images is not None:
+            return self._images.anchors(cells, check)
+        return [self._stem.enclosures(cell.clip(self.problem.frames), self.rounding) for cell in cells]
 
     @property
     def fits(self) -> bool:

@@ -80,7 +80,7 @@ class LinearBounds(Backward):
         self.spent, self.complete = 0, effort != 0
         self._largest = math.inf if widest >= 1 else widest * math.prod(graph.input_shape)
         self.boxes.append(region.interval())
-        size = sum(math.prod(graph.shape_of(value)) for value in range(len(graph.nodes) + 1))
+        size = sum(graph.elements_of(value) for value in range(len(graph.nodes) + 1))
         # Nothing comes of cones where no functional is going to be bounded.
         coned = effort != 0 and _CONED * item * size <= room
         self.cones: list[Cone | None] = [region.cone() if coned else None]
@@ -172,7 +172,7 @@ class LinearBounds(Backward):
 
     def _asks(self, number: int) -> bool:
         """Whether elements of a value get linear bounds of their own: there must be the effort for it, and the room."""
-        return self.effort != 0 and _ASKED * self.item * math.prod(self.graph.shape_of(number)) <= self.room
+        return self.effort != 0 and _ASKED * self.item * self.graph.elements_of(number) <= self.room
 
     def _idle(self, number: int, box: Interval) -> Tensor:
         """The elements of a value on which nothing depends."""
@@ -256,7 +256,7 @@ class LinearBounds(Backward):
 
     def margin_batches(self, label: int) -> tuple[Tensor, ...]:
         """`margin_rows`, no more of them at a time than `memory` allows."""
-        size = max(math.prod(self.graph.shape_of(value)) for value in range(len(self.boxes)))
+        size = max(self.graph.elements_of(value) for value in range(len(self.boxes)))
         return self.margin_rows(label).split(max(1, self.memory // size))
 
     def _neurons(self, number: int) -> Tensor:

@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor
 
+from verification.engine.bounds.cell import ROUNDING, STEEPEST
 from verification.engine.bounds.problem import Problem
 from verification.engine.relaxation import Interval, Rounding
 from verification.engine.relaxation.rounding import LARGEST
-
-_ROUNDING = 1e-15  # of a position, in pixels, times its size and the number of terms that it is made of
-_STEEPEST = 16  # of all that is known of a pixel, over the brightest value, where a displacement is a pixel off
 
 
 class PointMargins:
@@ -65,4 +63,4 @@ class PointMargins:
         No coordinate moves a pixel farther than itself, and values lie in [0, 1].
         """
         size = 2 * max(clip.shape[-2:]) + float(a.abs().sum())
-        return _STEEPEST * _ROUNDING * (clip.shape[1] + 8) * size
+        return STEEPEST * ROUNDING * (clip.shape[1] + 8) * size

@@ -106,19 +106,23 @@ class CellSearch:
     def _expand(self, check: Callable[[], None]) -> None:
         """Bound cells of least estimate, as many as are bounded at once, and find out where to split them."""
         batch: list[_Part] = []
+        reach, horizon = self._horizon()
         try:
             while len(batch) < self.margins.at_once and (cell := self.frontier.take(self.target)) is not None:
-                batch += self._opened(cell)
+                batch += self._opened(cell, reach, horizon)
             found = self._bound(batch, check) if batch else []
         except BaseException:
             self.frontier.reopen()
             raise
         for part, (distance, cut) in zip(batch, found, strict=True):
-            distance = max(part.known, distance if part.whole else min(distance, self._horizon()[1]))
+            distance = max(part.known, distance if part.whole else min(distance, horizon))
             self.frontier.put(part.cell, distance, None if distance >= self.target else cut)
 
-    def _opened(self, cell: int) -> list[_Part]:
-        """Do with a cell what needs no bounds: split it, or put it back with a distance. What needs them is returned."""
+    def _opened(self, cell: int, reach: Tensor, horizon: float) -> list[_Part]:
+        """Do with a cell what needs no bounds: split it, or put it back with a distance. What needs them is returned.
+
+        `reach`, `horizon`: see `_horizon`.
+        """
         known, cut = self.frontier.estimate_of(cell), self.frontier.cut_of(cell)
         if cut is not None:
             for half in self.frontier.split(cell, cut):
@@ -127,7 +131,6 @@ class CellSearch:
         lower, upper = self.frontier.box(cell)
         nearest = torch.zeros_like(lower).clamp(lower, upper)
         known = max(known, self.floor, self.problem.norm_of(nearest.view(self.space.shape)) / _BEYOND)
-        reach, horizon = self._horizon()
         low, high = lower.clamp(min=-reach), upper.clamp(max=reach)
         if known < self.target and bool(((lower >= reach) | (upper <= -reach)).any()):
             known = horizon

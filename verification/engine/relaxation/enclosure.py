@@ -65,9 +65,3 @@ class Enclosure:
             largest = seen[:, 0].abs() + seen[:, 1] + seen[:, 2:].abs().sum(1)
             error = error + rounding.gamma(form.coefficients[0, 0].numel() + seen.shape[1]) * size.contract(largest)
         return terms[..., 0] - error - rounding.underflow, terms[..., 1:]
-
-    def minimum(self, form: Form, rounding: Rounding) -> Tensor:
-        """(P, K): a lower bound of every functional of `form`."""
-        constants, slopes = self.below(form, rounding)
-        falls = slopes.abs().sum(2) * (1 + rounding.gamma(slopes.shape[2]))
-        return constants - falls - rounding.gamma(1) * (constants.abs() + falls)
