@@ -42,8 +42,8 @@ def verify(
 
     Goes on from `checkpoint`, as the observer received it, whose time counts towards the budget; the observer is then
     told new points only. With `certified` the observer is given the lower bound as a certificate in the end, which takes time of
-    its own. Raises ClassifierError, UnsupportedOperationError, SpecificationError or CheckpointError, and CertificateError
-    where no certificate can be hoped for; when the observer asks to stop, the bounds found so far are the result.
+    its own. Raises ClassifierError, UnsupportedOperationError, SpecificationError or CheckpointError; when the observer asks to
+    stop, the bounds found so far are the result.
     """
     observer = observer or Observer()
     question = fingerprint(specification)
@@ -113,11 +113,6 @@ class _Run:
 
     def result(self, certified: bool) -> Result:
         """Work until there is a reason to end."""
-        if certified and not isinstance(self.proof, Play):
-            raise CertificateError(
-                "a certificate is a cover by cells, and there are none: it takes a space of flows with few dimensions and the "
-                "lower bound by cells"
-            )
         self._say_what_is_known()
         status = self._status()
         while status is None:
@@ -149,10 +144,10 @@ class _Run:
 
     def _certify(self) -> None:
         """Write the lower bound down, now that it is final: only a person stops this, not the budget."""
-        assert isinstance(self.proof, Play)
         self.observer.event("Writing the certificate.")
+        cells = self.proof.cells if isinstance(self.proof, Play) else None
         try:
-            found = certify(self.problem, self.specification, self.proof.cells, self.ledger.lower, self._check_person)
+            found = certify(self.problem, self.specification, cells, self.ledger.lower, self._check_person)
         except (CertificateError, UnsupportedOperationError) as error:
             self.observer.uncertified(str(error))
         else:

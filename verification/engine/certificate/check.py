@@ -6,9 +6,10 @@ from enum import Enum
 
 import torch
 
+from verification.engine.certificate.ball_checker import BallChecker
 from verification.engine.certificate.checker import MOST_DIMENSIONS, Checker
 from verification.engine.certificate.cover import Ball, leaves_of
-from verification.engine.certificate.document import Certificate, clip_hash
+from verification.engine.certificate.document import Certificate, Method, clip_hash
 from verification.engine.clip import Clip
 from verification.engine.errors import EngineError, UnsupportedOperationError
 from verification.engine.flow import build_extractor
@@ -29,7 +30,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` says what is proven, or what is wrong. `leaves`: how many were proven."""
+    """`reason` says what is proven, or what is wrong. `leaves`: how many were proven; a ball is one."""
 
     outcome: Outcome
     reason: str
@@ -46,7 +47,8 @@ def check(
     """Prove the certificate's claim again. `pause` is called between pieces of work and may raise `Stopped`.
 
     What has to hold: the digest, the file of the classifier, its input and the clip are those of the certificate; the space can
-    be built and has its dimensions; the splits make a cover; and every leaf that the ball touches keeps the class.
+    be built and has its dimensions; and the class is kept in the whole ball, or the splits make a cover and it is kept in every
+    leaf that the ball touches.
     """
     try:
         wrong = _mismatch(certificate, clip, classifier)
@@ -61,6 +63,8 @@ def check_form(certificate: Certificate) -> Verdict:
     """What can be told without clip and classifier: digest and cover. Never valid: the claim remains to be proven."""
     if not certificate.intact:
         return _invalid(_DAMAGED)
+    if certificate.method is Method.BALL:
+        return Verdict(Outcome.UNKNOWN, "well-formed, one ball; not checked: that takes the clip and the classifier")
     try:
         leaves, _ = leaves_of(certificate.splits, certificate.dimensions)
     except EngineError as error:
@@ -98,26 +102,45 @@ def _mismatch(certificate: Certificate, clip: Clip, classifier: Classifier) -> s
 def space_of(certificate: Certificate, clip: Clip) -> Space:
     """The certificate's space for a clip. Raises SpecificationError."""
     flow = build_extractor(certificate.extractor)
-    return build_space(certificate.space, clip.length, *clip.size, certificate.flows, lambda: flow.extract(clip.frames))
+    return build_space(
+        certificate.space, clip.length, *clip.size, certificate.flows or None, lambda: flow.extract(clip.frames)
+    )
 
 
 def _proven(certificate: Certificate, clip: Clip, classifier: Classifier, pause: Callable[[], None]) -> Verdict:
     space = space_of(certificate, clip)
-    if not isinstance(space, FlowSpace) or space.dimensions > MOST_DIMENSIONS:
-        return Verdict(
-            Outcome.UNKNOWN, f"only spaces of flows with at most {MOST_DIMENSIONS} dimensions are cut into leaves"
-        )
-    if space.flows != certificate.flows:
+    if (space.flows if isinstance(space, FlowSpace) else ()) != certificate.flows:
         return _invalid("the flows of the certificate are not in order")
     if space.dimensions != certificate.dimensions:
         return _invalid(f"the space has {space.dimensions} dimensions, not {certificate.dimensions}")
-    lower, upper = leaves_of(certificate.splits, certificate.dimensions)
     graph = export_graph(classifier.module, (1, *clip.frames.shape)).cast(torch.float64, torch.device("cpu"))
     classes = graph.output_shape[1]
     if not certificate.label < classes or classes < 2:
         return _invalid(f"there is no class {certificate.label} among {classes} that could be kept")
-    checker = Checker(graph, clip.frames.double(), space, certificate.label)
-    ball = Ball.of(space, certificate.norm, certificate.radius)
+    frames = clip.frames.double()
+    if certificate.method is Method.BALL:
+        return _ball_proven(certificate, BallChecker(graph, frames, space, certificate.norm, certificate.label), pause)
+    if not isinstance(space, FlowSpace) or space.dimensions > MOST_DIMENSIONS:
+        return Verdict(
+            Outcome.UNKNOWN, f"only spaces of flows with at most {MOST_DIMENSIONS} dimensions are cut into leaves"
+        )
+    return _cells_proven(certificate, Checker(graph, frames, space, certificate.label), pause)
+
+
+def _ball_proven(certificate: Certificate, checker: BallChecker, pause: Callable[[], None]) -> Verdict:
+    if certificate.splits:
+        return _invalid("a ball is not split into leaves")
+    margin = checker.margin(certificate.radius, pause)
+    if not margin > 0:
+        return _invalid(
+            f"the ball of radius {certificate.radius} is not proven: some margin may be as low as {margin:.4g}"
+        )
+    return _valid(certificate, 1)
+
+
+def _cells_proven(certificate: Certificate, checker: Checker, pause: Callable[[], None]) -> Verdict:
+    lower, upper = leaves_of(certificate.splits, certificate.dimensions)
+    ball = Ball.of(checker.space, certificate.norm, certificate.radius)
     touched = (ball.distances(lower, upper) <= ball.radius).nonzero()[:, 0]
     for rows in touched.split(_AT_ONCE):
         margins = checker.prove(lower[rows], upper[rows], ball, pause).margins
@@ -127,11 +150,16 @@ def _proven(certificate: Certificate, clip: Clip, classifier: Classifier, pause:
                 f"leaf {row}, from {_point(lower[row])} to {_point(upper[row])}, is not proven: some margin may be as low as "
                 f"{float(margins[~(margins > 0)][0]):.4g}"
             )
+    return _valid(certificate, len(touched))
+
+
+def _valid(certificate: Certificate, leaves: int) -> Verdict:
+    flows = f" (flows {', '.join(map(str, certificate.flows))})" if certificate.flows else ""
     return Verdict(
         Outcome.VALID,
-        f"every perturbation of {certificate.space} (flows {', '.join(map(str, certificate.flows))}) with "
-        f"{certificate.norm.value} norm at most {certificate.radius} keeps class {certificate.label}",
-        len(touched),
+        f"every perturbation of {certificate.space}{flows} with {certificate.norm.value} norm at most {certificate.radius} keeps "
+        f"class {certificate.label}",
+        leaves,
     )
 
 

@@ -9,6 +9,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -27,7 +28,14 @@ ROUNDING = "float64, outward"
 
 _MOST_BYTES = 1 << 28
 _MOST_SPLITS = 1 << 20
-_MOST_DIMENSIONS = 64
+_MOST_DIMENSIONS = 1 << 40
+
+
+class Method(StrEnum):
+    """By what the claim is proven: the leaves of a cover, or the whole ball at once."""
+
+    CELLS = "cells"
+    BALL = "ball"
 
 
 class CertificateError(EngineError):
@@ -39,8 +47,8 @@ class Certificate:
     """The claim that every real-valued perturbation of `space` and `flows` with norm <= `radius` keeps the class `label`.
 
     `classifier`: sha256 of its file, read as `architecture` with `input`. `clip`: `clip_hash` of the frames. `extractor`: of the
-    flow, for spaces that depend on it. `splits`: from R^K to the leaves (`cover.leaves_of`). `digest`: of all the rest, against
-    accidents; it proves nothing.
+    flow, for spaces that depend on it. `flows`: none where the frames themselves are changed. `splits`: from R^K to the leaves
+    (`cover.leaves_of`), none for a ball. `digest`: of all the rest, against accidents; it proves nothing.
     """
 
     classifier: str
@@ -53,6 +61,7 @@ class Certificate:
     norm: Norm
     radius: float
     label: int
+    method: Method
     dimensions: int
     splits: tuple[Split, ...]
     digest: str = ""
@@ -71,6 +80,7 @@ class Certificate:
             "radius": self.radius,
             "label": self.label,
             "rounding": ROUNDING,
+            "method": self.method.value,
             "cover": {
                 "dimensions": self.dimensions,
                 "splits": [[split.cell, split.dimension, split.place] for split in self.splits],
@@ -134,6 +144,7 @@ class Certificate:
             norm=_norm(reader.text("norm")),
             radius=reader.length("radius"),
             label=reader.whole("label", 0, 1 << 31),
+            method=_method(reader.text("method")),
             dimensions=dimensions,
             splits=tuple(_split(entry) for entry in cover.entries("splits")),
             digest=reader.sha256("digest"),
@@ -246,6 +257,12 @@ def _norm(text: str) -> Norm:
     if text not in set(Norm):
         raise CertificateError(f"there is no norm {text[:40]!r}")
     return Norm(text)
+
+
+def _method(text: str) -> Method:
+    if text not in set(Method):
+        raise CertificateError(f"there is no method {text[:40]!r}; this program knows {', '.join(Method)}")
+    return Method(text)
 
 
 def _split(entry: Any) -> Split:

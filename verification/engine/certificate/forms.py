@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from verification.engine.certificate.curves import Curve, curve_of
 from verification.engine.errors import UnsupportedOperationError
 from verification.engine.network.operations import arithmetic, constant, convolution, linear, max_pool, reduction
 from verification.engine.network.operations.base import Operation, Rearrangement
@@ -88,7 +89,21 @@ def image_of(operation: Operation, inputs: Sequence[AffineForm]) -> AffineForm:
         if isinstance(operation, kind):
             symbols = max((x.slopes.shape[1] for x in inputs), default=0)
             return rule(operation, [x.with_symbols(symbols) for x in inputs])
-    raise UnsupportedOperationError(f"cannot check: operation {type(operation).__name__}")
+    curve = curve_of(operation)
+    if curve is None:
+        raise UnsupportedOperationError(f"cannot check: operation {type(operation).__name__}")
+    return _curved(curve, inputs[0])
+
+
+def sizes_of(operation: Operation, sizes: Sequence[Tensor]) -> Tensor:
+    """`|W| |x| + |b|` of an affine operation `W x + b`, where the inputs' absolute values are at most `sizes`; rounded up."""
+    if isinstance(operation, Rearrangement):
+        return operation.concrete(*sizes)
+    part = operation.linear_part()
+    assert part is not None
+    shift = operation.concrete(*(torch.zeros_like(size) for size in sizes)).abs()
+    terms = sum(size.numel() for size in sizes)
+    return (_absolute(part).concrete(*sizes) + shift) * (1 + gamma(terms)) + _TINY
 
 
 def _each(operation: Operation, inputs: Sequence[Tensor]) -> Tensor:
@@ -149,6 +164,14 @@ def _relu(operation: Operation, inputs: Sequence[AffineForm]) -> AffineForm:
     height = torch.maximum((1 - slope) * upper, (slope - left) * -lower)
     most = torch.where(kinked, height + gamma(1) * (upper - lower), 0.0)
     return _sloped(x, slope, torch.zeros_like(most), most)
+
+
+def _curved(curve: Curve, x: AffineForm) -> AffineForm:
+    """With the slope of the chord."""
+    lower, upper = x.ends
+    slope = (curve.function(upper) - curve.function(lower)) / (upper - lower).clamp(min=1e-300)
+    slope = torch.where(upper - lower > 1e-6, slope, curve.slope_at(x.centre)).nan_to_num(0.0, 0.0, 0.0)
+    return _sloped(x, slope, *curve.extremes(slope, lower, upper))
 
 
 def _sigmoid_of(x: AffineForm) -> AffineForm:
