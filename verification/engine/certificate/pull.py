@@ -128,7 +128,7 @@ def _transposed(operation: Operation, zeros: Sequence[Tensor], a: Tensor) -> lis
         return []
     if isinstance(operation, Convolution):
         return [_deconvolved(operation, zeros[0].shape, a)]
-    _, pullback = torch.func.vjp(part.concrete, *zeros)
+    pullback = torch.func.vjp(part.concrete, *zeros)[1]
     return list(torch.vmap(pullback)(a))
 
 
