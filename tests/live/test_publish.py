@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from verification.live import publish
-from verification.live.payloads import Point, Update
+from verification.live.payloads import Point, StatusMessage, Update
 from verification.live.publish import Publisher, coalesce
 
 
@@ -73,11 +73,12 @@ def test_groups_do_not_wait_for_each_other(layer: RecordingLayer) -> None:
 
 
 def test_of_a_status_only_the_last_is_sent_and_of_events_every_one() -> None:
+    calm: dict[str, Any] = {"error": "", "certifying": False, "uncertified": ""}
     messages: list[Update] = [
-        {"type": "status", "status": "queued", "elapsed": 0.0, "error": ""},
+        StatusMessage(type="status", status="queued", elapsed=0.0, **calm),
         {"type": "event", "event": 1, "seconds": 0.1, "text": "one"},
         {"type": "event", "event": 2, "seconds": 0.2, "text": "two"},
-        {"type": "status", "status": "running", "elapsed": 0.3, "error": ""},
+        StatusMessage(type="status", status="running", elapsed=0.3, **calm),
     ]
     assert coalesce(messages) == messages[1:]
 

@@ -150,8 +150,10 @@ class _Run:
     def _certify(self) -> None:
         """Write the lower bound down, now that it is final: only a person stops this, not the budget."""
         assert isinstance(self.proof, Play)
-        self.observer.event("Writing the certificate.")
         try:
+            self._check_person()  # a run that was stopped before does not begin with it
+            self.observer.certifying()
+            self.observer.event("Writing the certificate.")
             found = certify(self.problem, self.specification, self.proof.cells, self.ledger.lower, self._check_person)
         except (CertificateError, UnsupportedOperationError) as error:
             self.observer.uncertified(str(error))

@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from verification.engine import (
     Status,
     verify,
 )
+from verification.engine.certificate import CertificateError
 from verification.engine.network import check_clip
 from verification.jobs.files import result_file
 from verification.jobs.lease import OWNER, Lease
@@ -95,7 +97,7 @@ def _specification(verification: Verification) -> Specification:
         part=verification.part,
         name=video.name,
     )
-    loaded = load_stored(classifier, verification.frames)
+    loaded = load_stored(classifier, verification.frames, verification.sampling)
     check_clip(loaded, classifier.file.path, clip.frames)
     return Specification(
         clip=clip,
@@ -120,19 +122,24 @@ def _recorder(verification: Verification, specification: Specification, lease: L
 
 
 def _verify(verification: Verification, specification: Specification, recorder: Recorder) -> Result:
-    """Run the engine from the checkpoint if there is one that it accepts."""
-    checkpoint = recording.load_checkpoint(verification)
-    if checkpoint is not None:
+    """Run the engine from the checkpoint if there is one that it accepts, and to a certificate if one can be hoped for."""
+    checkpoint, certified = recording.load_checkpoint(verification), verification.certificate
+    while True:
         try:
-            return verify(specification, recorder, checkpoint)
+            return verify(specification, recorder, checkpoint, certified)
         except CheckpointError as error:
-            recorder.event(f"{sentence(error)} The run begins anew; the bounds found so far stay.")
-    return verify(specification, recorder)
+            recorder.event(f"{sentence(error)}. The run begins anew; the bounds found so far stay.")
+            checkpoint = None
+        except CertificateError as error:
+            recorder.uncertified(str(error))
+            certified = False
 
 
 def _end(
     verification: Verification, specification: Specification, result: Result, recorder: Recorder, lease: Lease
 ) -> None:
+    if recorder.unwritten:
+        result = replace(result, status=Status.STOPPED)  # the search may have ended by itself before
     if result.status is not Status.STOPPED or recorder.reason is StopReason.CANCELLED:
         artifacts.record_artifacts(verification, [result_file(verification, specification, result)])
         recording.finish(verification, result.status, lease.elapsed)
