@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from verification.live import publish
-from verification.live.payloads import Point, StatusMessage, Update
+from verification.live.payloads import Point, Update
 from verification.live.publish import Publisher, coalesce
 
 
@@ -34,6 +34,17 @@ def layer(monkeypatch: pytest.MonkeyPatch) -> RecordingLayer:
 def bounds(*numbers: int) -> Update:
     points = [Point(number=n, seconds=float(n), lower=0.1, upper=None, source="lower") for n in numbers]
     return {"type": "bounds", "points": points}
+
+
+def status(status: str, elapsed: float) -> Update:
+    return {
+        "type": "status",
+        "status": status,
+        "elapsed": elapsed,
+        "error": "",
+        "certifying": False,
+        "uncertified": "",
+    }
 
 
 def numbers(layer: RecordingLayer) -> list[int]:
@@ -73,12 +84,11 @@ def test_groups_do_not_wait_for_each_other(layer: RecordingLayer) -> None:
 
 
 def test_of_a_status_only_the_last_is_sent_and_of_events_every_one() -> None:
-    calm: dict[str, Any] = {"error": "", "certifying": False, "uncertified": ""}
     messages: list[Update] = [
-        StatusMessage(type="status", status="queued", elapsed=0.0, **calm),
+        status("queued", 0.0),
         {"type": "event", "event": 1, "seconds": 0.1, "text": "one"},
         {"type": "event", "event": 2, "seconds": 0.2, "text": "two"},
-        StatusMessage(type="status", status="running", elapsed=0.3, **calm),
+        status("running", 0.3),
     ]
     assert coalesce(messages) == messages[1:]
 

@@ -38,6 +38,17 @@ class CertificatePart:
     about: tuple[str, ...] = ABOUT
 
 
+def explained(verification: Verification) -> dict[str, object]:
+    """What the live page says of a certificate, whatever comes of it."""
+    return {
+        "command": check_command(verification),
+        "about": ABOUT,
+        "whyLess": WHY_LESS,
+        "writing": WRITING,
+        "waiting": WAITING,
+    }
+
+
 def part(
     verification: Verification, facts: Facts, artifacts: Iterable[Artifact], address: AddressOf
 ) -> CertificatePart | None:

@@ -3,9 +3,7 @@
 import json
 import uuid
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
-from django.urls import reverse
 from django.utils import timezone
 
 from verification.engine import rounded
@@ -69,11 +67,7 @@ def build(verification: Verification, share: str | None = None) -> Report:
     points = history.read(verification)
     artifacts = list(Artifact.objects.filter(verification=verification))
     shown = history.thin(points, history.TABLE_ROWS)
-
-    def address(artifact: Artifact) -> str:
-        url = reverse("api:artifact-content", kwargs={"pk": artifact.pk})
-        return url if share is None else f"{url}?{urlencode({'share': share})}"
-
+    address = figures.addresses(share)
     return Report(
         id=verification.pk,
         title=str(verification),
