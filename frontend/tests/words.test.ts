@@ -33,7 +33,7 @@ test("pixel values are never called pixels of flow", () => {
 });
 
 test("while the certificate is written the page says that the bounds are final", () => {
-  const explained = { command: "", about: [], whyLess: "", writing: "Being written.", waiting: "It will come." };
+  const explained = { command: "", about: "", checking: "", whyLess: "", writing: "Being written.", waiting: "It will come." };
   const searching = verification({ certifying: false, uncertified: "" });
   const writing = verification({ certifying: true, uncertified: "" });
   expect(statusMeaning(searching)).toContain("can only get tighter");

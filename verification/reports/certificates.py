@@ -12,9 +12,12 @@ from verification.reports.figures import AddressOf
 ABOUT = (
     "A certificate is a file that states what is proven and holds what it takes to prove it once more. The checker is a smaller "
     "program than the search. It trusts neither the search and its bounds, nor this server, nor the file: it samples the clip, "
-    "reads the classifier, and proves the whole claim anew, with rounding errors counted against it.",
-    "It shares with the search how a video is decoded, a classifier read, a flow extracted and imposed on the frames, and it "
-    "relies on the computer that it runs on. Exit code 0: proven. 1: not valid, with the reason. 2: it cannot tell.",
+    "reads the classifier, and proves the whole claim anew, with rounding errors counted against it."
+)
+CHECKING = (
+    "It ends with exit code 0 if the claim is proven, 1 if it is not, with the reason, and 2 if it cannot tell. It shares with "
+    "the search how a video is decoded, a classifier read, a flow extracted and imposed on the frames, and it relies on the "
+    "computer that it runs on."
 )
 WHY_LESS = "the checker's bounds are simpler, and the certificate goes as far as they do."
 #: While there is none yet.
@@ -35,7 +38,8 @@ class CertificatePart:
     url: str
     bytes: int
     command: str
-    about: tuple[str, ...] = ABOUT
+    about: str = ABOUT
+    checking: str = CHECKING
 
 
 def explained(verification: Verification) -> dict[str, object]:
@@ -43,6 +47,7 @@ def explained(verification: Verification) -> dict[str, object]:
     return {
         "command": check_command(verification),
         "about": ABOUT,
+        "checking": CHECKING,
         "whyLess": WHY_LESS,
         "writing": WRITING,
         "waiting": WAITING,

@@ -94,7 +94,8 @@ export interface Verification {
 /** What the page says of certificates, and the command that checks this one. */
 export interface Explained {
   command: string;
-  about: string[];
+  about: string;
+  checking: string;
   whyLess: string;
   writing: string;
   waiting: string;
