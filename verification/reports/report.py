@@ -113,6 +113,7 @@ def facts_of(verification: Verification) -> Facts:
         upper_label=verification.upper_label_name,
         upper_confidence=verification.upper_confidence,
         certificate_radius=verification.certificate_radius,
+        certifying=verification.certifying,
         realisation_rms=verification.realisation_rms,
         realisation_median=verification.realisation_median,
         error=verification.error,

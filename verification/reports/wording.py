@@ -98,6 +98,8 @@ def _ending(facts: Facts) -> str:
     match facts.status:
         case "queued":
             return "The verification waits for a worker."
+        case "running" if facts.certifying:
+            return f"These bounds are final after {spent}; their certificate is being written."
         case "running":
             return f"The verification still runs ({spent} of {budget}); its bounds can only get tighter."
         case "converged":
