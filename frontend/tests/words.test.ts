@@ -42,7 +42,7 @@ test("while the certificate is written the page says that the bounds are final",
   expect(missingCertificate(searching, explained)).toBe("It will come.");
   expect(missingCertificate(writing, explained)).toBe("Being written.");
   const without = verification({ status: "exhausted", uncertified: "Nothing is proven." });
-  expect(missingCertificate(without, explained)).toBe("There is no certificate. Nothing is proven.");
+  expect(missingCertificate(without, explained)).toBe("None. Nothing is proven.");
 });
 
 test("the ruler keeps both bounds inside and in order", () => {

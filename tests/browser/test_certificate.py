@@ -64,5 +64,5 @@ def test_the_page_says_why_there_is_none(page: Page, server: RealServer) -> None
     photograph(page, "certificate-question")
     start_button.click()
     certificate = page.get_by_label("Certificate", exact=True)
-    expect(certificate).to_contain_text("There is no certificate. ", timeout=PATIENCE)
+    expect(certificate).to_contain_text("None. ", timeout=PATIENCE)
     photograph(page, "certificate-none")

@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from tests.engine.onnx_models import classifier_model
 from tests.factories import make_classifier, make_team, make_user, make_verification, make_video
 from tests.live.undecided import make_undecided_file
 from verification.engine.certificate import Certificate
@@ -18,6 +19,7 @@ from verification.jobs.actors import run_verification
 from verification.jobs.interruption import stopping
 from verification.models import Artifact, Verification
 from verification.reports.commands import check_command, verify_command
+from verification.services.classifiers import create_classifier
 
 # Leases are renewed on a thread of their own: what it sees has to be committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +39,7 @@ def queued(**fields: Any) -> Verification:
     team = make_team(user)
     video, classifier = make_video(team, user, seed=1), make_classifier(team, user)
     make_undecided_file(Path(classifier.file.path), Path(video.file.path), seed=1)
-    question = {"space": "translation", "flows": [1], "seconds": 2.0, "certificate": True}
+    question: dict[str, Any] = {"space": "translation", "flows": [1], "seconds": 2.0, "certificate": True}
     return make_verification(team, user, **{**question, "video": video, "classifier": classifier, **fields})
 
 
@@ -105,6 +107,28 @@ def test_the_frames_that_were_asked_for_are_those_that_are_checked(tmp_path: Pat
     assert check(after, tmp_path) == 0
 
 
+def test_what_was_said_of_a_model_on_its_way_in_is_part_of_the_command(tmp_path: Path) -> None:
+    user = make_user()
+    team = make_team(user)
+    model = tmp_path / "walk.onnx"
+    model.write_bytes(classifier_model(shape=(1, 4, 3, 16, 16)).SerializeToString())
+    classifier = create_classifier(
+        user,
+        team,
+        model,
+        "walk.onnx",
+        labels=["it walks", "it runs", "it stands"],
+        channels="bgr",
+        value_range="0..255",
+        mean=(100.123456789, 110.0, 120.0),
+        deviation=(50.0, 51.0, 1 / 3),
+        sampling="floor",
+    )
+    after = run(queued(classifier=classifier, sampling="floor", seconds=3.0))
+    assert after.certificate_radius is not None, said(after)
+    assert check(after, tmp_path) == 0
+
+
 def test_without_being_asked_nothing_is_written() -> None:
     after = run(queued(certificate=False, seconds=1.0))
     assert after.status in {"exhausted", "converged"}, after.error
@@ -119,7 +143,7 @@ def test_where_none_can_be_made_the_run_goes_on_and_says_why() -> None:
     assert after.status in {"exhausted", "converged"}, after.error
     assert after.label is not None and after.artifacts.filter(kind=Artifact.Kind.RESULT).exists()
     assert after.uncertified[0].isupper() and after.uncertified.endswith(".")
-    assert [text for text in said(after) if "certificate" in text] == [f"There is no certificate. {after.uncertified}"]
+    assert [text for text in said(after) if "certificate" in text] == [f"No certificate. {after.uncertified}"]
     assert not after.artifacts.filter(kind=KIND).exists()
     assert "--certificate" not in verify_command(after)
 

@@ -93,9 +93,9 @@ def test_numbers_of_the_input_are_given_in_full(client: Client, team: Team) -> N
         (make_queued, {}, "It will be written when the bounds are final."),
         (make_running, {}, "It will be written when the bounds are final."),
         (make_running, {"certifying": True}, "The bounds are final. The certificate is being written"),
-        (make_running, {"uncertified": "Too weak."}, "There is no certificate. Too weak."),
-        (make_ended, {"uncertified": "Too weak."}, "There is no certificate. Too weak."),
-        (make_ended, {"status": "failed"}, "There is no certificate. The run ended before a certificate was written."),
+        (make_running, {"uncertified": "Too weak."}, "None. Too weak."),
+        (make_ended, {"uncertified": "Too weak."}, "None. Too weak."),
+        (make_ended, {"status": "failed"}, "None. The run ended before a certificate was written."),
     ],
 )
 def test_where_there_is_none_it_is_said_why(

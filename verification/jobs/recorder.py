@@ -122,7 +122,7 @@ class Recorder(Observer):
             return  # another attempt will write it
         reason = sentence(reason).rstrip(".") + "."
         if recording.record_uncertified(self._verification, reason):
-            self.event(f"There is no certificate. {reason}")
+            self.event(f"No certificate. {reason}")
             publish.publish_status(self._verification)
 
     def checkpoint(self, state: bytes) -> None:

@@ -76,7 +76,7 @@ def part(
 
 def _missing(verification: Verification) -> str:
     if verification.no_certificate:
-        return f"There is no certificate. {verification.no_certificate}"
+        return f"None. {verification.no_certificate}"
     return WRITING if verification.certifying else WAITING
 
 

@@ -39,7 +39,7 @@ export function stopWords(verification: Verification): string {
 
 /** What there is in the place of a certificate that was asked for. */
 export function missingCertificate(verification: Verification, explained: Explained): string {
-  if (verification.uncertified) return `There is no certificate. ${verification.uncertified}`;
+  if (verification.uncertified) return `None. ${verification.uncertified}`;
   return verification.certifying ? explained.writing : explained.waiting;
 }
 
