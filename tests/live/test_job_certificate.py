@@ -193,6 +193,18 @@ def test_a_stopping_worker_leaves_the_writing_to_the_next(monkeypatch: pytest.Mo
     assert check(after, tmp_path) == 0
 
 
+def test_too_little_memory_for_the_certificate_costs_the_certificate_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large() -> None:
+        raise MemoryError
+
+    when_writing(monkeypatch, too_large)
+    after = run(queued())
+    assert after.status in {"exhausted", "converged"}, after.error
+    assert after.lower > 0
+    assert after.artifacts.filter(kind=Artifact.Kind.RESULT).exists()
+    assert after.uncertified.startswith("There was not enough memory to write it")
+
+
 class Killed(BaseException):
     """In the place of a signal that no handler sees."""
 

@@ -38,6 +38,8 @@ from verification.services.reading import sample_clip
 
 logger = logging.getLogger(__name__)
 
+_OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
+
 #: Set while a verification runs in this process.
 busy = threading.Event()
 
@@ -75,7 +77,7 @@ def _run_and_record(verification: Verification, lease: Lease) -> None:
         recording.fail(verification, sentence(error))
     except ServiceError as error:
         recording.fail(verification, str(error))
-    except (MemoryError, torch.OutOfMemoryError):
+    except _OUT_OF_MEMORY:
         recording.fail(verification, "There was not enough memory. Try fewer or smaller frames.")
     except Exception as error:
         logger.exception("verification %s failed", verification.pk)
@@ -133,6 +135,11 @@ def _verify(verification: Verification, specification: Specification, recorder: 
         except CertificateError as error:
             recorder.uncertified(str(error))
             certified = False
+        except _OUT_OF_MEMORY:
+            if not (certified and verification.certifying):
+                raise
+            recorder.uncertified("there was not enough memory to write it; the bounds hold all the same")
+            checkpoint, certified = recording.load_checkpoint(verification), False  # where the bounds are final
 
 
 def _end(

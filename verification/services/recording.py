@@ -129,7 +129,7 @@ def record_certifying(verification: Verification) -> None:
 def record_uncertified(verification: Verification, reason: str) -> bool:
     """There is no certificate, and why. Returns whether that is news."""
     news = reason != verification.uncertified
-    record_fields(verification, uncertified=reason)
+    record_fields(verification, uncertified=reason, certifying=False)
     return news
 
 
