@@ -16,14 +16,16 @@ function closeMenus(): void {
   });
 }
 
-/** `<button data-copy="#field">` copies the field's value; without a clipboard it selects it. */
+/** `<button data-copy="#place">` copies a field's value or an element's text; without a clipboard it selects it. */
 function copyButtons(): void {
   document.addEventListener("click", (event) => {
     const button = (event.target as Element).closest<HTMLButtonElement>("button[data-copy]");
-    const field = button && document.querySelector<HTMLInputElement>(button.dataset.copy ?? "");
-    if (!button || !field) return;
-    field.select();
-    const copied = navigator.clipboard?.writeText(field.value) ?? Promise.reject(new Error("no clipboard"));
+    const place = button && document.querySelector<HTMLElement>(button.dataset.copy ?? "");
+    if (!button || !place) return;
+    const text = place instanceof HTMLInputElement ? place.value : place.innerText;
+    if (place instanceof HTMLInputElement) place.select();
+    else window.getSelection()?.selectAllChildren(place);
+    const copied = navigator.clipboard?.writeText(text) ?? Promise.reject(new Error("no clipboard"));
     copied.then(
       () => say(button, "Copied"),
       () => say(button, "Press Ctrl+C"),

@@ -172,7 +172,8 @@ test("when the run is over everything is read once more and nothing is asked any
   await settle();
   world.grow(5);
   world.status = "cancelled";
-  world.say({ type: "status", number: 3, status: "cancelled", elapsed: 5, error: "" });
+  const calm = { elapsed: 5, error: "", certifying: false, uncertified: "" };
+  world.say({ type: "status", number: 3, status: "cancelled", ...calm });
   await settle();
   expect(page.series.length).toBe(5);
   expect(page.states.at(-1)).toBe("over");

@@ -9,6 +9,7 @@ const artifact = (kind: string, flow: number | null, revision = 1): Artifact => 
   name: "",
   revision,
   url: `/content/${kind}/${flow}/`,
+  bytes: 1,
 });
 
 test("before an example the original stands alone", () => {

@@ -3,7 +3,7 @@ import { errorText } from "../src/lib/api";
 import { ruler } from "../src/lib/ruler";
 import type { Verification } from "../src/lib/types";
 import { foundGrey, provenGrey, unitText } from "../src/lib/units";
-import { chartSummary, noUpperWords } from "../src/lib/words";
+import { chartSummary, missingCertificate, noUpperWords, statusMeaning, stopWords } from "../src/lib/words";
 
 const verification = (fields: Partial<Verification>): Verification =>
   ({ status: "running", norm: "l2", distance_unit: "px", lower: 0, upper: null, ...fields }) as Verification;
@@ -30,6 +30,19 @@ test("pixel values are never called pixels of flow", () => {
   );
   expect([unitText("px"), unitText("value")]).toEqual(["px", "pixel value"]);
   expect([provenGrey(0.1, "px"), foundGrey(1 / 255, "value")]).toEqual(["", "1.000 grey levels"]);
+});
+
+test("while the certificate is written the page says that the bounds are final", () => {
+  const explained = { command: "", about: "", checking: "", whyLess: "", writing: "Being written.", waiting: "It will come." };
+  const searching = verification({ certifying: false, uncertified: "" });
+  const writing = verification({ certifying: true, uncertified: "" });
+  expect(statusMeaning(searching)).toContain("can only get tighter");
+  expect(statusMeaning(writing)).toContain("The bounds are final");
+  expect([stopWords(searching), stopWords(writing)]).toEqual(["Cancel, keep bounds", "Stop, without certificate"]);
+  expect(missingCertificate(searching, explained)).toBe("It will come.");
+  expect(missingCertificate(writing, explained)).toBe("Being written.");
+  const without = verification({ status: "exhausted", uncertified: "Nothing is proven." });
+  expect(missingCertificate(without, explained)).toBe("None. Nothing is proven.");
 });
 
 test("the ruler keeps both bounds inside and in order", () => {

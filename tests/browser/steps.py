@@ -33,13 +33,21 @@ def upload(page: Page, server: RealServer, kind: str, file: Path) -> None:
     expect(page.locator(f"#{kind}s")).to_contain_text(file.name)
 
 
-def start(page: Page, server: RealServer, flows: str = "all", **choices: str) -> str:
+def start(
+    page: Page,
+    server: RealServer,
+    flows: str = "all",
+    seconds: int = 300,
+    certificate: bool = False,
+    **choices: str,
+) -> str:
     """Fill in the form, with options by the names of their fields; returns the id of the verification."""
     page.goto(server.url + "/verifications/new/")
     for name, value in choices.items():
         page.locator(f"input[name={name}][value={value}]").check()
     page.get_by_label("Flows").fill(flows)
-    page.get_by_label("Budget, s").fill("300")
+    page.get_by_label("Budget, s").fill(str(seconds))
+    page.get_by_label("Write a certificate").set_checked(certificate)
     page.get_by_role("button", name="Start").click()
     expect(page).to_have_url(re.compile(r"/verifications/[0-9a-f-]{36}/$"))
     return page.url.rstrip("/").rpartition("/")[2]

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from tests.faults.watching import (
     assert_monotone,
+    being_written,
     cancelled,
     ended,
     resumed,
@@ -52,3 +53,18 @@ def test_a_run_whose_worker_died_three_times_without_progress_is_given_up(server
     assert after["status"] == "failed"
     assert "died 3 times" in after["error"]
     assert server.bounds(verification)  # what was found stays
+
+
+def test_a_worker_killed_while_it_writes_a_certificate_and_a_person_who_stops_the_next(server: RealServer) -> None:
+    # Twelve dimensions: that takes far longer than this test.
+    verification = server.ask(seconds=5.0, space="affine", flows=[1, 2], certificate=True)
+    being_written(server, verification)
+    before = server.bounds(verification)
+    server.kill_child("worker")
+    resumed(server, verification)
+    being_written(server, verification)
+    after = cancelled(server, verification)
+    assert (after["status"], after["certifying"], after["certificate_radius"]) == ("cancelled", False, None)
+    assert after["uncertified"].startswith("Stopped before the certificate was written")
+    assert server.bounds(verification)[: len(before)] == before
+    assert "certificate" not in {one["kind"] for one in server.api(f"verifications/{verification}/artifacts/")}

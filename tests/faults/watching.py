@@ -60,6 +60,11 @@ def resumed(server: RealServer, verification: str) -> None:
     wait_for(said, 60, "the run has gone on from its checkpoint")
 
 
+def being_written(server: RealServer, verification: str) -> None:
+    """Wait until the bounds are final and a worker writes their certificate."""
+    wait_for(lambda: status(server, verification)["certifying"], 60, "the certificate is being written")
+
+
 def assert_monotone(bounds: list[dict[str, Any]]) -> None:
     """Numbered without a gap, the lower bound never falls, the upper one never rises, time goes on."""
     assert [bound["number"] for bound in bounds] == list(range(1, len(bounds) + 1))

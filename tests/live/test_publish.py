@@ -36,6 +36,17 @@ def bounds(*numbers: int) -> Update:
     return {"type": "bounds", "points": points}
 
 
+def status(status: str, elapsed: float) -> Update:
+    return {
+        "type": "status",
+        "status": status,
+        "elapsed": elapsed,
+        "error": "",
+        "certifying": False,
+        "uncertified": "",
+    }
+
+
 def numbers(layer: RecordingLayer) -> list[int]:
     messages = [message for _, sent in layer.sent for message in sent["messages"]]
     return [point["number"] for message in messages if message["type"] == "bounds" for point in message["points"]]
@@ -74,10 +85,10 @@ def test_groups_do_not_wait_for_each_other(layer: RecordingLayer) -> None:
 
 def test_of_a_status_only_the_last_is_sent_and_of_events_every_one() -> None:
     messages: list[Update] = [
-        {"type": "status", "status": "queued", "elapsed": 0.0, "error": ""},
+        status("queued", 0.0),
         {"type": "event", "event": 1, "seconds": 0.1, "text": "one"},
         {"type": "event", "event": 2, "seconds": 0.2, "text": "two"},
-        {"type": "status", "status": "running", "elapsed": 0.3, "error": ""},
+        status("running", 0.3),
     ]
     assert coalesce(messages) == messages[1:]
 

@@ -126,7 +126,23 @@ async def test_status_events_and_pictures_are_told(running: Verification, client
     await connection.disconnect()
     assert {"type": "event", "event": 1, "seconds": 0.5, "text": "The search begins.", "number": 3} in messages
     assert {"type": "adversarial", "label": 1, "confidence": 0.6, "revision": 1, "number": 3} in messages
-    assert {"type": "status", "status": "exhausted", "elapsed": 60.0, "error": "", "number": 3} in messages
+    status = {"type": "status", "status": "exhausted", "elapsed": 60.0, "error": "", "number": 3}
+    assert status | {"certifying": False, "uncertified": ""} in messages
+
+
+async def test_it_is_told_that_the_certificate_is_written_and_why_there_is_none(
+    running: Verification, client: Client
+) -> None:
+    connection, _ = await opened(running, client)
+    row = Verification.objects.filter(pk=running.pk)
+    await row.aupdate(certificate=True, certifying=True)
+    messages = await receive_until(connection, lambda told: any(m["type"] == "status" for m in told))
+    assert (messages[-1]["status"], messages[-1]["certifying"], messages[-1]["uncertified"]) == ("running", True, "")
+    await row.aupdate(certifying=False, uncertified="Too weak.")
+    messages = await receive_until(connection, lambda told: any(m["type"] == "status" for m in told))
+    assert (messages[-1]["certifying"], messages[-1]["uncertified"]) == (False, "Too weak.")
+    assert await connection.receive_nothing(1.2)  # two looks into the database later
+    await connection.disconnect()
 
 
 async def test_a_new_snapshot_comes_when_the_class_is_known(owner: User, client: Client) -> None:

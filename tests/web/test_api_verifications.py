@@ -44,6 +44,7 @@ def test_create_queues_the_question(
         "radius": 0.5,
         "seconds": 30,
         "seed": 7,
+        "certificate": True,
         "name": "Hall camera",
     }
     with django_capture_on_commit_callbacks(execute=True):
@@ -59,7 +60,7 @@ def test_create_takes_what_is_left_out_from_the_classifier_and_the_defaults(clie
     body = {"video": str(make_video(team).pk), "classifier": str(light_classifier(team).pk)}
     made = client.post("/api/v1/verifications/", body).json()
     assert (made["norm"], made["space"], made["flows"], made["radius"]) == ("l2", "dense", None, None)
-    assert made["seconds"] == 60.0
+    assert (made["seconds"], made["certificate"]) == (60.0, False)
 
 
 @pytest.mark.parametrize(

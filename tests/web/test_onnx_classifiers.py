@@ -16,7 +16,7 @@ from tests.engine.onnx_models import classifier_model
 from tests.factories import make_video, make_video_file
 from verification.engine import load_classifier
 from verification.models import Classifier, Team
-from verification.reports.report import command
+from verification.reports.commands import verify_command
 from verification.services.classifiers import create_classifier, load_stored
 from verification.services.errors import Invalid
 from verification.services.uploads import classifier_options
@@ -83,7 +83,7 @@ def test_another_number_of_frames_is_refused_where_the_question_is_asked(
 
 def test_the_report_names_the_labels_on_its_command_line(user: User, team: Team, stored: Classifier) -> None:
     question = create_verification(user, make_video(team), stored)
-    words = shlex.split(command(question))
+    words = shlex.split(verify_command(question))
     assert words[words.index("--labels") + 1] == '["walks", "runs", "stands"]'
 
 

@@ -46,6 +46,7 @@ def test_the_form_starts_a_verification_and_leads_to_it(client, user, answers, v
     assert answer["Location"] == f"/verifications/{started.pk}/"
     assert (started.video, started.classifier, started.created_by) == (video, classifier, user)
     assert (started.frames, started.norm, started.space, started.flows) == (4, "l2", "dense", None)
+    assert not started.certificate
     assert started.status == "queued"
 
 
@@ -59,6 +60,7 @@ def test_every_answer_counts(client, answers):
         "flows": "1, 2-3",
         "radius": "0.5",
         "query": "on",
+        "certificate": "on",
         "lower_method": "grid",
         "tau": "0.25",
         "seconds": "5.5",
@@ -68,7 +70,8 @@ def test_every_answer_counts(client, answers):
     started = Verification.objects.get()
     assert (started.name, started.norm, started.space) == ("Mine", "linf", "translation")
     assert (started.frames, started.sampling) == (4, "floor")
-    assert (started.query, started.lower_method, started.tau) == (True, "grid", 0.25)
+    assert (started.query, started.certificate) == (True, True)
+    assert (started.lower_method, started.tau) == ("grid", 0.25)
     assert (started.flows, started.radius, started.seconds, started.seed) == ([1, 2, 3], 0.5, 5.5, 7)
 
 

@@ -41,6 +41,13 @@ def test_both_bounds_are_stated_with_what_they_are_worth() -> None:
     assert headline(FACTS) == "Proven safe up to 0.03127 px in L2; the class changes at 0.2406 px"
 
 
+def test_bounds_whose_certificate_is_being_written_are_not_said_to_move() -> None:
+    running = replace(FACTS, status="running")
+    assert summary(running).endswith("its bounds can only get tighter.")
+    text = summary(replace(running, certifying=True))
+    assert text.endswith("These bounds are final after 1 min; their certificate is being written.")
+
+
 def test_no_example_found_is_no_proof() -> None:
     text = summary(replace(FACTS, upper=None, upper_label=None, upper_confidence=None))
     assert "The search found no manipulation that changes the class; that alone proves nothing." in text

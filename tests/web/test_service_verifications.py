@@ -22,12 +22,15 @@ def test_create_saves_and_sends_one_message(
     user = make_user()
     team = make_team(user)
     with django_capture_on_commit_callbacks(execute=True):
-        made = verifications.create_verification(user, make_video(team), make_classifier(team), flows=[3, 1, 3])
+        made = verifications.create_verification(
+            user, make_video(team), make_classifier(team), flows=[3, 1, 3], certificate=True
+        )
     saved = Verification.objects.get()
     assert saved == made
     assert saved.status == Verification.Status.QUEUED
     assert (saved.frames, saved.sampling, saved.flows, saved.team) == (4, "uniform", [1, 3], team)
     assert (saved.lower, saved.upper, saved.created_by) == (0.0, None, user)
+    assert (saved.certificate, saved.certificate_radius, saved.no_certificate) == (True, None, "")
     assert broker.queues["default"].qsize() == 1
 
 

@@ -61,6 +61,10 @@ class VerificationRequest(serializers.Serializer[Verification]):
     query = serializers.BooleanField(
         required=False, help_text="Only whether the radius is safe is asked: the first example within it ends the run."
     )
+    certificate = serializers.BooleanField(
+        required=False,
+        help_text="Write a certificate of the lower bound when the bounds are final, which takes time beyond the budget.",
+    )
     seconds = serializers.FloatField(required=False, help_text="Budget.")
     seed = serializers.IntegerField(required=False)
     extractor = serializers.CharField(required=False)

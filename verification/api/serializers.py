@@ -139,6 +139,14 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
     upper = serializers.FloatField(allow_null=True, help_text="Size of the best example, if any.")
     upper_guarantee = serializers.SerializerMethodField(help_text="An example, not a proof.")
     ratio = serializers.SerializerMethodField(help_text="Upper over lower, if both say something.")
+    certificate = serializers.BooleanField(help_text="One was asked for; `artifacts` lists it when it is there.")
+    certifying = serializers.BooleanField(help_text="The bounds are final, the certificate is being written.")
+    certificate_radius = serializers.FloatField(
+        allow_null=True, help_text="What the certificate proves, perhaps less than `lower`; null: there is none."
+    )
+    uncertified = serializers.CharField(
+        source="no_certificate", help_text="Why there is no certificate although one was asked for; empty: it may come."
+    )
     seconds = serializers.FloatField(help_text="Budget.")
     elapsed = serializers.FloatField(help_text="Seconds of work so far, over all attempts.")
     versions = serializers.DictField(child=serializers.CharField())
@@ -168,6 +176,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "lower_method",
             "tau",
             "query",
+            "certificate",
             "seconds",
             "seed",
             "extractor",
@@ -187,6 +196,9 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "realisation_rms",
             "realisation_median",
             "game",
+            "certifying",
+            "certificate_radius",
+            "uncertified",
             "elapsed",
             "error",
             "attempts",

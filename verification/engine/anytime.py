@@ -144,12 +144,16 @@ class _Run:
 
     def _certify(self) -> None:
         """Write the lower bound down, now that it is final: only a person stops this, not the budget."""
-        self.observer.event("Writing the certificate.")
         cells = self.proof.cells if isinstance(self.proof, Play) else None
         try:
+            self._check_person()  # a run that was stopped before does not begin with it
+            self.observer.certifying()
+            self.observer.event("Writing the certificate.")
             found = certify(self.problem, self.specification, cells, self.ledger.lower, self._check_person)
         except (CertificateError, UnsupportedOperationError) as error:
             self.observer.uncertified(str(error))
+        except (MemoryError, torch.OutOfMemoryError):
+            self.observer.uncertified("there was not enough memory to write it; the bounds hold all the same")
         else:
             self.observer.certificate(found)
 

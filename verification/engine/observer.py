@@ -27,6 +27,9 @@ class Observer:
     def turns(self, turns: Iterator[Turn]) -> None:
         """All turns of the players, told once in the end; they can be replayed."""
 
+    def certifying(self) -> None:
+        """The bounds are final. Their certificate is being written, which takes time beyond the budget."""
+
     def certificate(self, certificate: Certificate) -> None:
         """The lower bound as a file that another program can check; its radius may be a little less."""
 

@@ -1,20 +1,35 @@
 """The engine's files as artifacts, and the result as the JSON that the command line writes too."""
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from verification.engine import BoundPoint, Result, Specification, VideoInfo
 from verification.engine.artifacts import File
+from verification.engine.certificate import Certificate
 from verification.engine.document import result_document
 from verification.models import Artifact, Verification
 from verification.services.artifacts import ArtifactFile
+
+#: Under this name people keep it, and the command line reads it.
+CERTIFICATE_NAME = "certificate.json"
 
 
 def as_artifacts(files: Iterable[File]) -> Iterator[ArtifactFile]:
     """The same files, one at a time, for the services."""
     for file in files:
         yield ArtifactFile(Artifact.Kind(file.kind.value), file.flow, file.name, file.content_type, file.content)
+
+
+def certificate_file(certificate: Certificate) -> ArtifactFile:
+    """`certificate.json`, byte for byte as the engine saves it."""
+    with tempfile.TemporaryDirectory(prefix="flowverify-") as scratch:
+        path = Path(scratch) / CERTIFICATE_NAME
+        certificate.save(path)
+        content = path.read_bytes()
+    return ArtifactFile(Artifact.Kind.CERTIFICATE, None, CERTIFICATE_NAME, "application/json", content)
 
 
 def result_file(verification: Verification, specification: Specification, result: Result) -> ArtifactFile:

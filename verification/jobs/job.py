@@ -3,6 +3,7 @@
 import gc
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -95,7 +96,7 @@ def _specification(verification: Verification) -> Specification:
         part=verification.part,
         name=video.name,
     )
-    loaded = load_stored(classifier, verification.frames)
+    loaded = load_stored(classifier, verification.frames, verification.sampling)
     check_clip(loaded, classifier.file.path, clip.frames)
     return Specification(
         clip=clip,
@@ -122,17 +123,19 @@ def _recorder(verification: Verification, specification: Specification, lease: L
 def _verify(verification: Verification, specification: Specification, recorder: Recorder) -> Result:
     """Run the engine from the checkpoint if there is one that it accepts."""
     checkpoint = recording.load_checkpoint(verification)
-    if checkpoint is not None:
+    while True:
         try:
-            return verify(specification, recorder, checkpoint)
+            return verify(specification, recorder, checkpoint, verification.certificate)
         except CheckpointError as error:
-            recorder.event(f"{sentence(error)} The run begins anew; the bounds found so far stay.")
-    return verify(specification, recorder)
+            recorder.event(f"{sentence(error)}. The run begins anew; the bounds found so far stay.")
+            checkpoint = None
 
 
 def _end(
     verification: Verification, specification: Specification, result: Result, recorder: Recorder, lease: Lease
 ) -> None:
+    if recorder.unwritten:
+        result = replace(result, status=Status.STOPPED)  # the search may have ended by itself before
     if result.status is not Status.STOPPED or recorder.reason is StopReason.CANCELLED:
         artifacts.record_artifacts(verification, [result_file(verification, specification, result)])
         recording.finish(verification, result.status, lease.elapsed)

@@ -7,14 +7,17 @@ from torch import Tensor
 
 from verification.engine import AdversarialExample, BoundPoint, Observer
 from verification.engine.artifacts import adversarial_files, original_files
+from verification.engine.certificate import Certificate
+from verification.engine.perturbation import unit_of
 from verification.engine.result import GamePicture, GridPicture
-from verification.jobs.files import as_artifacts
+from verification.jobs.files import as_artifacts, certificate_file
 from verification.jobs.interruption import stopping
 from verification.jobs.lease import Lease
 from verification.live import publish
 from verification.live.payloads import as_game, as_point
 from verification.models import Verification
 from verification.services import artifacts, recording
+from verification.services.incoming import sentence
 
 #: Bounds that come faster than this are written together; every one of them is written.
 BOUNDS_SECONDS = 0.1
@@ -62,6 +65,7 @@ class Recorder(Observer):
 
     def __init__(self, verification: Verification, lease: Lease, frames: Tensor, flow: Tensor | None) -> None:
         self.reason: StopReason | None = None
+        self.unwritten = False  #: the engine was asked to stop before the certificate was there
         self._verification = verification
         self._lease = lease
         self._frames = frames
@@ -101,6 +105,25 @@ class Recorder(Observer):
     def event(self, text: str) -> None:
         event = recording.record_event(self._verification, self._lease.elapsed, text)
         publish.publish_event(self._verification.pk, event.number, event.seconds, event.text)
+
+    def certifying(self) -> None:
+        self.flush()  # the bounds are final; what dies from here on has to write the certificate only
+        recording.record_certifying(self._verification)
+        publish.publish_status(self._verification)
+
+    def certificate(self, certificate: Certificate) -> None:
+        artifacts.record_certificate(self._verification, certificate.radius, certificate_file(certificate))
+        radius = unit_of(self._verification.space).proven(certificate.radius)
+        self.event(f"The certificate is written. It proves a radius of {radius}.")
+
+    def uncertified(self, reason: str) -> None:
+        self.unwritten = self.reason is not None
+        if self.reason in {StopReason.SHUTDOWN, StopReason.LEASE_LOST}:
+            return  # another attempt will write it
+        reason = sentence(reason).rstrip(".") + "."
+        if recording.record_uncertified(self._verification, reason):
+            self.event(f"No certificate. {reason}")
+            publish.publish_status(self._verification)
 
     def checkpoint(self, state: bytes) -> None:
         self._state = state

@@ -111,6 +111,8 @@ class VerificationConsumer(AsyncJsonWebsocketConsumer):
             self.position.event = update["event"]
         elif update["type"] == "game":
             self.position.cells = state.size_of(update["game"])
+        elif update["type"] == "status":
+            self.position.certificate = (update["certifying"], update["uncertified"])
         elif update["type"] == "adversarial":
             self.position.revision = max(self.position.revision, update["revision"])
         await self.send_json({**update, "number": self.position.bound})

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict
 from torch.nn.functional import adaptive_avg_pool2d
 
 from verification.engine.result import GamePicture, GridPicture
-from verification.models import Bound
+from verification.models import Bound, Verification
 
 
 class Point(TypedDict):
@@ -97,12 +97,29 @@ class BoundsMessage(TypedDict):
 
 
 class StatusMessage(TypedDict):
-    """The verification is queued, runs, or has ended. `elapsed`: seconds of work so far."""
+    """The verification is queued, runs, or has ended. `elapsed`: seconds of work so far.
+
+    `certifying`: its certificate is being written. `uncertified`: why there will be none.
+    """
 
     type: Literal["status"]
     status: str
     elapsed: float
     error: str
+    certifying: bool
+    uncertified: str
+
+
+def as_status(verification: Verification) -> StatusMessage:
+    """The status as it travels."""
+    return StatusMessage(
+        type="status",
+        status=verification.status,
+        elapsed=verification.elapsed,
+        error=verification.error,
+        certifying=verification.certifying,
+        uncertified=verification.no_certificate,
+    )
 
 
 class EventMessage(TypedDict):

@@ -22,8 +22,8 @@ from verification.live.payloads import (
     GameMessage,
     Grid,
     Point,
-    StatusMessage,
     Update,
+    as_status,
 )
 from verification.models import Verification
 
@@ -45,10 +45,7 @@ def publish_bounds(verification_id: UUID, points: Iterable[Point]) -> None:
 
 def publish_status(verification: Verification) -> None:
     """The status, as it is in the database."""
-    message = StatusMessage(
-        type="status", status=verification.status, elapsed=verification.elapsed, error=verification.error
-    )
-    _publisher.put(group_name(verification.pk), message)
+    _publisher.put(group_name(verification.pk), as_status(verification))
 
 
 def publish_event(verification_id: UUID, number: int, seconds: float, text: str) -> None:

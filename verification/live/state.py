@@ -14,9 +14,9 @@ from verification.live.payloads import (
     BoundsMessage,
     EventMessage,
     GameMessage,
-    StatusMessage,
     Update,
     as_point,
+    as_status,
 )
 from verification.models import Artifact, Bound, Event, Verification
 
@@ -32,6 +32,7 @@ class Position:
     event: int = 0
     revision: int = 0
     status: str = ""
+    certificate: tuple[bool, str] = (False, "")  #: whether it is being written, and why there is none
     label: int | None = None
     cells: int = 0
 
@@ -61,6 +62,7 @@ def first_look(verification_id: UUID) -> tuple[dict[str, Any], Position]:
         event=verification.events.aggregate(Max("number"))["number__max"] or 0,
         revision=revision(verification),
         status=verification.status,
+        certificate=_certificate(verification),
         label=verification.label,
         cells=_cells(verification),
     )
@@ -89,11 +91,8 @@ def look(verification_id: UUID, position: Position) -> News:
         )
     if verification.game is not None and _cells(verification) != position.cells:
         updates.append(GameMessage(type="game", game=verification.game))
-    if verification.status != position.status:
-        status = StatusMessage(
-            type="status", status=verification.status, elapsed=verification.elapsed, error=verification.error
-        )
-        updates.append(status)
+    if (verification.status, _certificate(verification)) != (position.status, position.certificate):
+        updates.append(as_status(verification))
     return News(
         updates=updates,
         position=Position(
@@ -101,12 +100,17 @@ def look(verification_id: UUID, position: Position) -> News:
             event=events[-1].number if events else position.event,
             revision=new_revision,
             status=verification.status,
+            certificate=_certificate(verification),
             label=verification.label,
             cells=_cells(verification),
         ),
         snapshot=verification_payload(verification) if verification.label != position.label else None,
         final=not verification.is_open and len(bounds) < POINTS,
     )
+
+
+def _certificate(verification: Verification) -> tuple[bool, str]:
+    return verification.certifying, verification.no_certificate
 
 
 def _cells(verification: Verification) -> int:

@@ -28,6 +28,7 @@ class Artifact(TeamOwned):
         ADVERSARIAL_FLOWS = "adversarial-flows", "Adversarial flows"
         ADVERSARIAL_CLIP = "adversarial-clip", "Adversarial clip"
         RESULT = "result", "Result"
+        CERTIFICATE = "certificate", "Certificate of the lower bound"
 
     TEAM = "verification__team"
 

@@ -77,6 +77,7 @@ class Verification(TeamOwned):
     lower_method = models.CharField(max_length=10, choices=LowerMethod.choices, default=LowerMethod.CELLS)
     tau = models.FloatField(null=True, blank=True)  #: of the grid; null: derived
     query = models.BooleanField(default=False)  #: only whether `radius` is safe is asked
+    certificate = models.BooleanField(default=False)  #: wanted of the lower bound, when it is final
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)
     extractor = models.CharField(max_length=50)
@@ -101,6 +102,9 @@ class Verification(TeamOwned):
     realisation_rms = models.FloatField(null=True, blank=True)
     realisation_median = models.FloatField(null=True, blank=True)
     game = models.JSONField(null=True, blank=True)  #: `live.payloads.Game`; null where no cells are played
+    certifying = models.BooleanField(default=False)  #: the bounds are final, the certificate is being written
+    certificate_radius = models.FloatField(null=True, blank=True)  #: what it proves; null while there is none
+    uncertified = models.TextField(blank=True)  #: why none can be made
     elapsed = models.FloatField(default=0.0)  #: seconds of work, over all attempts
     error = models.TextField(blank=True)
     versions = models.JSONField(default=dict, blank=True)
@@ -121,6 +125,10 @@ class Verification(TeamOwned):
             models.CheckConstraint(condition=Q(lower__gte=0), name="verification_lower_not_negative"),
             models.CheckConstraint(
                 condition=Q(upper__isnull=True) | Q(upper__gte=F("lower")), name="verification_lower_le_upper"
+            ),
+            models.CheckConstraint(
+                condition=Q(certificate_radius__isnull=True) | Q(certificate_radius__gt=0),
+                name="verification_certificate_positive",
             ),
             models.CheckConstraint(condition=Q(elapsed__gte=0), name="verification_elapsed_not_negative"),
             models.CheckConstraint(condition=Q(norm__in=["l1", "l2", "linf"]), name="verification_norm_known"),
@@ -148,6 +156,15 @@ class Verification(TeamOwned):
     def is_open(self) -> bool:
         """Still queued or running: the bounds may move."""
         return self.status in self.OPEN
+
+    @property
+    def no_certificate(self) -> str:
+        """Why there is no certificate although one was asked for; empty as long as it may come."""
+        if not self.certificate or self.certificate_radius is not None:
+            return ""
+        if self.uncertified or self.is_open:
+            return self.uncertified
+        return "The run ended before a certificate was written."
 
     @property
     def part(self) -> "Part":

@@ -144,6 +144,12 @@ class VerificationForm(forms.Form):
         label="Only ask whether the radius is safe",
         help_text="The first adversarial example within the radius ends the run; the proof aims at the radius at once.",
     )
+    certificate = forms.BooleanField(
+        required=False,
+        label="Write a certificate",
+        help_text="A file by which others can have the lower bound proven again. It is written after the budget is spent, which "
+        "takes time of its own; where none can be made, the page says why.",
+    )
     lower_method = forms.ChoiceField(
         required=False,
         choices=Verification.LowerMethod.choices,

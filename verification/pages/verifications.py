@@ -23,6 +23,8 @@ from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.forms import VerificationForm
 from verification.pages.refusals import show_as_message, show_on_form
 from verification.pages.rows import queue_positions, rows
+from verification.reports import certificates, figures
+from verification.reports.report import facts_of
 from verification.services import deleting
 from verification.services import verifications as verification_services
 from verification.services.errors import ServiceError
@@ -73,6 +75,9 @@ def live(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
         "changes_flow": unit is Unit.FLOW,
         "row": rows([verification], positions)[0],
         "radius": None if verification.radius is None else unit.plain(verification.radius),
+        "certificate": certificates.part(
+            verification, facts_of(verification), verification.artifacts.all(), figures.addresses()
+        ),
         "props": json.dumps(_live_props(verification, positions.get(verification.pk))),
     }
     return render(request, "pages/verification.html", context)
@@ -90,6 +95,7 @@ def _live_props(verification: Verification, position: int | None) -> dict[str, A
         "artifacts": [dict(one) for one in ArtifactSerializer(verification.artifacts.all(), many=True).data],
         "report": reverse("verification-report", args=[verification.pk]),
         "queuePosition": position,
+        "certificate": certificates.explained(verification) if verification.certificate else None,
     }
 
 

@@ -35,6 +35,8 @@ class Facts:
     upper: float | None = None
     upper_label: str | None = None
     upper_confidence: float | None = None
+    certificate_radius: float | None = None
+    certifying: bool = False
     realisation_rms: float | None = None
     realisation_median: float | None = None
     error: str = ""

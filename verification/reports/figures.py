@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.urls import reverse
 
 from verification.models import Artifact
 
@@ -19,6 +22,16 @@ DOWNLOADS = {
 }
 
 AddressOf = Callable[[Artifact], str]
+
+
+def addresses(share: str | None = None) -> AddressOf:
+    """Where the bytes of an artifact are; `share` is the token by which they open for readers without an account."""
+
+    def address(artifact: Artifact) -> str:
+        url = reverse("api:artifact-content", kwargs={"pk": artifact.pk})
+        return url if share is None else f"{url}?{urlencode({'share': share})}"
+
+    return address
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
 """A report, put together from what was recorded; nothing is computed anew."""
 
 import json
-import shlex
 import uuid
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
-from django.urls import reverse
 from django.utils import timezone
 
 from verification.engine import rounded
 from verification.engine.clip import Part
 from verification.engine.perturbation import Unit
-from verification.models import Artifact, Classifier, Verification
-from verification.reports import explanations, figures, history, numbers, terms, wording
+from verification.models import Artifact, Verification
+from verification.reports import certificates, explanations, figures, history, numbers, terms, wording
+from verification.reports.certificates import CertificatePart
+from verification.reports.commands import verify_command
 from verification.reports.explanations import Explanation, Realisation
 from verification.reports.facts import Facts
 from verification.reports.figures import Download, Pair
@@ -55,6 +54,7 @@ class Report:
     chart: str  #: properties of the `report` island, JSON
     table: list[TableRow]
     table_caption: str
+    certificate: CertificatePart | None
     pairs: list[Pair]
     downloads: list[Download]
     reproducibility: list[NamedFact]
@@ -67,11 +67,7 @@ def build(verification: Verification, share: str | None = None) -> Report:
     points = history.read(verification)
     artifacts = list(Artifact.objects.filter(verification=verification))
     shown = history.thin(points, history.TABLE_ROWS)
-
-    def address(artifact: Artifact) -> str:
-        url = reverse("api:artifact-content", kwargs={"pk": artifact.pk})
-        return url if share is None else f"{url}?{urlencode({'share': share})}"
-
+    address = figures.addresses(share)
     return Report(
         id=verification.pk,
         title=str(verification),
@@ -85,10 +81,11 @@ def build(verification: Verification, share: str | None = None) -> Report:
         chart=json.dumps({"points": history.chart(points), "unit": facts.unit.value}),
         table=[_row(point, facts.unit) for point in shown],
         table_caption=_caption(len(shown), len(points)),
+        certificate=certificates.part(verification, facts, artifacts, address),
         pairs=figures.pairs(artifacts, facts.frames, address, facts.changes_flow),
         downloads=figures.downloads(artifacts, address),
         reproducibility=_reproducibility(verification, facts),
-        command=command(verification),
+        command=verify_command(verification),
     )
 
 
@@ -115,41 +112,12 @@ def facts_of(verification: Verification) -> Facts:
         upper=verification.upper,
         upper_label=verification.upper_label_name,
         upper_confidence=verification.upper_confidence,
+        certificate_radius=verification.certificate_radius,
+        certifying=verification.certifying,
         realisation_rms=verification.realisation_rms,
         realisation_median=verification.realisation_median,
         error=verification.error,
     )
-
-
-def command(verification: Verification) -> str:
-    """The command line that asks the same question."""
-    words = ["python", "manage.py", "verify", verification.video.name]
-    words += ["--classifier", verification.classifier.name, "--frames", str(verification.frames)]
-    words += _input_words(verification.classifier)
-    words += ["--first", str(verification.first)] if verification.first > 1 else []
-    words += ["--last", str(verification.last)] if verification.last is not None else []
-    words += ["--sampling", verification.sampling, "--norm", verification.norm, "--space", verification.space]
-    if verification.flows is not None:
-        words += ["--flows", ",".join(map(str, verification.flows))]
-    if verification.radius is not None:
-        words += ["--radius", repr(verification.radius)]
-    words += ["--query"] if verification.query else []
-    words += [] if verification.lower_method == "cells" else ["--lower", verification.lower_method]
-    words += [] if verification.tau is None else ["--tau", repr(verification.tau)]
-    words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
-    words += ["--seed", str(verification.seed)]
-    return shlex.join(words)
-
-
-def _input_words(classifier: Classifier) -> list[str]:
-    """What may have been said of a classifier's input beside its file; what is usual is left out."""
-    words = ["--labels", json.dumps(classifier.labels, ensure_ascii=False)] if classifier.architecture == "onnx" else []
-    words += [] if classifier.channels == "rgb" else ["--channels", classifier.channels]
-    words += [] if classifier.order == "ntchw" else ["--order", classifier.order]
-    words += [] if classifier.range == "0..1" else [f"--range={classifier.range}"]
-    for option, triple in (("--mean", classifier.mean), ("--std", classifier.deviation)):
-        words += [] if triple is None else [option, *(f"{number:g}" for number in triple)]
-    return words
 
 
 def _row(point: Point, unit: Unit) -> TableRow:

@@ -39,21 +39,26 @@ def _decision(facts: Facts) -> str:
     return f"The classifier sees “{facts.label}” in this clip{_confidence(facts.confidence)}."
 
 
+def claim(facts: Facts, radius: float) -> str:
+    """What it means that `radius` is safe."""
+    return (
+        f"Every {terms.manipulation(facts)} whose {terms.size_name(facts)} is at most {facts.unit.proven(radius)} "
+        f"leaves the class at “{facts.label}”."
+    )
+
+
 def _lower(facts: Facts) -> str:
     if facts.lower <= 0:
         if not facts.finished:
             return "No radius is proven yet."
         return f"No radius was proven safe; this does not mean that a small {terms.noun(facts)} changes the class."
-    claim = (
-        f"very {terms.manipulation(facts)} whose {terms.size_name(facts)} is at most "
-        f"{facts.unit.proven(facts.lower)} leaves the class at “{facts.label}”."
-    )
+    said = claim(facts, facts.lower)
     if facts.lower_guarantee != "sound":
         return (
-            f"If the constants behind it hold, e{claim} "
+            f"If the constants behind it hold, e{said[1:]} "
             "They were supplied or estimated, not proven: this is not a proof."
         )
-    proof = f"E{claim} This is a proof for all of them, not only for those that were tried."
+    proof = f"{said} This is a proof for all of them, not only for those that were tried."
     if facts.status == "certified" and facts.radius is not None:
         proof += f" The whole radius asked for, {facts.unit.plain(facts.radius)}, holds no adversarial example."
     return proof
@@ -93,6 +98,8 @@ def _ending(facts: Facts) -> str:
     match facts.status:
         case "queued":
             return "The verification waits for a worker."
+        case "running" if facts.certifying:
+            return f"These bounds are final after {spent}; their certificate is being written."
         case "running":
             return f"The verification still runs ({spent} of {budget}); its bounds can only get tighter."
         case "converged":

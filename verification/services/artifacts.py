@@ -1,6 +1,6 @@
 """Pictures and data files of a verification, replaced as better examples come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.core.files.base import ContentFile
@@ -50,7 +50,12 @@ def record_adversarial(
     return _replace(verification, files, facts)
 
 
-def _replace(verification: Verification, files: Iterable[ArtifactFile], facts: dict[str, float | None]) -> int:
+def record_certificate(verification: Verification, radius: float, file: ArtifactFile) -> int:
+    """The certificate of the lower bound, which proves `radius`, in the unit of the space."""
+    return _replace(verification, [file], {"certificate_radius": radius, "uncertified": ""})
+
+
+def _replace(verification: Verification, files: Iterable[ArtifactFile], facts: Mapping[str, float | str | None]) -> int:
     require_held(verification)
     # Only the holder of the lease adds revisions, so this one stays free.
     newest = Artifact.objects.filter(verification=verification).aggregate(number=Max("revision"))["number"]

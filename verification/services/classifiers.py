@@ -67,11 +67,10 @@ def create_classifier(
     return classifier
 
 
-def load_stored(classifier: Classifier, frames: int | None = None) -> network.Classifier:
-    """The stored classifier, ready for clips of `frames` frames. Raises the engine's ClassifierError."""
-    options = stored_options(classifier)
-    if frames is not None:
-        options["frames"] = frames
+def load_stored(classifier: Classifier, frames: int | None = None, sampling: str | None = None) -> network.Classifier:
+    """The stored classifier, ready for clips of `frames` frames that are chosen by `sampling`. Raises ClassifierError."""
+    told = {"frames": frames, "sampling": sampling}
+    options = stored_options(classifier) | {name: value for name, value in told.items() if value is not None}
     return network.load_classifier(classifier.file.path, name=classifier.name, **options)
 
 

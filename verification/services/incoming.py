@@ -38,7 +38,7 @@ def refusal(error: EngineError, path: Path, name: str, field: str = "file") -> I
     return Invalid(message if message.startswith(name) else _capital(message), field)
 
 
-def sentence(error: EngineError) -> str:
+def sentence(error: EngineError | str) -> str:
     """The engine's message with a capital first letter."""
     return _capital(str(error))
 

@@ -50,6 +50,7 @@ def claim(verification_id: UUID | str, owner: str) -> Verification | None:
             attempts=F("attempts") + 1,
             lease_owner=owner,
             lease_expires_at=now + LEASE,
+            certifying=False,
             started_at=Coalesce("started_at", now),
             versions=versions(),
         )
@@ -120,6 +121,18 @@ def record_event(verification: Verification, seconds: float, text: str) -> Event
         )
 
 
+def record_certifying(verification: Verification) -> None:
+    """The bounds are final and their certificate is being written."""
+    record_fields(verification, certifying=True)
+
+
+def record_uncertified(verification: Verification, reason: str) -> bool:
+    """There is no certificate, and why. Returns whether that is news."""
+    news = reason != verification.uncertified
+    record_fields(verification, uncertified=reason, certifying=False)
+    return news
+
+
 def save_checkpoint(verification: Verification, state: bytes) -> None:
     """Replace the checkpoint: the row names either the old file or the new one, and both are whole."""
     require_held(verification)
@@ -156,6 +169,7 @@ def release(verification: Verification) -> None:
         verification,
         status=Verification.Status.QUEUED,
         attempts=max(verification.attempts - 1, 0),
+        certifying=False,
         lease_owner="",
         lease_expires_at=None,
     )
@@ -169,7 +183,13 @@ def _end(verification: Verification, status: Verification.Status, **fields: Any)
 
 
 def _ending(status: Verification.Status) -> dict[str, Any]:
-    return {"status": status, "finished_at": timezone.now(), "lease_owner": "", "lease_expires_at": None}
+    return {
+        "status": status,
+        "finished_at": timezone.now(),
+        "lease_owner": "",
+        "lease_expires_at": None,
+        "certifying": False,
+    }
 
 
 def _held(verification: Verification) -> QuerySet[Verification]:

@@ -43,6 +43,7 @@ def create_verification(
     lower_method: str = "cells",
     tau: float | None = None,
     query: bool = False,
+    certificate: bool = False,
     seconds: float = 60.0,
     seed: int = 0,
     sampling: str | None = None,
@@ -53,7 +54,8 @@ def create_verification(
     """Queue the question; frames and sampling default to the classifier's own, `first` to `last` to the whole video.
 
     Frames of the video and `flows` count from 1; None for `flows` means all; `radius` in the unit of the space, None means no
-    limit. Raises Invalid, with the field that is wrong, or NotAllowed; nothing is saved then.
+    limit. `certificate`: of the lower bound, written when that is final. Raises Invalid, with the field that is wrong, or
+    NotAllowed; nothing is saved then.
     """
     require_member(user, video.team)
     if classifier.team_id != video.team_id:
@@ -75,6 +77,7 @@ def create_verification(
         lower_method=_one_of("lower_method", lower_method, [str(known) for known in LowerMethod]),
         tau=_checked_tau(tau, lower_method, space),
         query=_checked_query(query, radius),
+        certificate=certificate,
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),
         extractor=_one_of("extractor", extractor, EXTRACTORS),

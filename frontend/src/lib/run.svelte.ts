@@ -141,8 +141,8 @@ export class Run implements Sink {
   message(message: LiveMessage): void {
     if (message.type === "snapshot") this.setVerification(message.verification);
     if (message.type === "status") {
-      const { status, elapsed, error } = message;
-      this.set({ ...this.verification, status, elapsed, error });
+      const { status, elapsed, error, certifying, uncertified } = message;
+      this.set({ ...this.verification, status, elapsed, error, certifying, uncertified });
     }
     if (message.type === "game") this.verification = { ...this.verification, game: message.game };
     if (message.type === "adversarial") {

@@ -29,6 +29,7 @@ export interface Artifact {
   name: string;
   revision: number;
   url: string;
+  bytes: number;
 }
 
 /** What there is to see of the two players; `heat` in rows, from 0 to 100. `directions`: how likely x and y are, for each flow. */
@@ -78,15 +79,41 @@ export interface Verification {
   realisation_rms: number | null;
   realisation_median: number | null;
   game: Game | Grid | null;
+  /** A certificate of the lower bound was asked for. */
+  certificate: boolean;
+  /** The bounds are final and it is being written. */
+  certifying: boolean;
+  /** What it proves; null while there is none. */
+  certificate_radius: number | null;
+  /** Why there is none; empty as long as it may come. */
+  uncertified: string;
   cancel_requested: boolean;
   error: string;
+}
+
+/** What the page says of certificates, and the command that checks this one. */
+export interface Explained {
+  command: string;
+  about: string;
+  checking: string;
+  whyLess: string;
+  writing: string;
+  waiting: string;
 }
 
 /** `number` is the last point that the sender had told of; an event has its own number in `event`. */
 export type LiveMessage =
   | { type: "snapshot"; number: number; verification: Verification }
   | { type: "bounds"; number: number; points: BoundPoint[] }
-  | { type: "status"; number: number; status: Status; elapsed: number; error: string }
+  | {
+      type: "status";
+      number: number;
+      status: Status;
+      elapsed: number;
+      error: string;
+      certifying: boolean;
+      uncertified: string;
+    }
   | { type: "game"; number: number; game: Game | Grid }
   | { type: "event"; number: number; event: number; seconds: number; text: string }
   | { type: "adversarial"; number: number; label: number | null; confidence: number | null; revision: number };

@@ -1,5 +1,5 @@
 import { durationText, normText, percentText, ratioText } from "./numbers";
-import type { Guarantee, Status, Verification } from "./types";
+import type { Explained, Guarantee, Status, Verification } from "./types";
 import { foundText, provenText } from "./units";
 
 /** What the live page says in words. Nothing here may claim more than the numbers do. */
@@ -26,7 +26,22 @@ const STATUS_MEANINGS: Record<Status, string> = {
   failed: "The run ended with an error; what was recorded before holds.",
 };
 
-export const statusMeaning = (status: Status): string => STATUS_MEANINGS[status];
+/** What the status means, and what is done when the bounds are final already. */
+export function statusMeaning(verification: Verification): string {
+  if (verification.certifying) return "The bounds are final. The certificate is being written.";
+  return STATUS_MEANINGS[verification.status];
+}
+
+/** What the button that stops the run does. */
+export function stopWords(verification: Verification): string {
+  return verification.certifying ? "Stop, without certificate" : "Cancel, keep bounds";
+}
+
+/** What there is in the place of a certificate that was asked for. */
+export function missingCertificate(verification: Verification, explained: Explained): string {
+  if (verification.uncertified) return `None. ${verification.uncertified}`;
+  return verification.certifying ? explained.writing : explained.waiting;
+}
 
 const GUARANTEE_WORDS: Record<Guarantee, string> = {
   sound: "sound proof",

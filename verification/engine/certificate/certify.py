@@ -38,7 +38,7 @@ def certify(
     with a norm, that the checker does not know.
     """
     if not (math.isfinite(lower) and lower > 0):
-        raise CertificateError("there is no certificate, because nothing has been proven")
+        raise CertificateError("nothing has been proven")
     cpu = torch.device("cpu")
     graph, frames, space = problem.graph.cast(torch.float64, cpu), problem.frames.to(cpu).double(), problem.space
     if search is not None and isinstance(space, FlowSpace) and space.dimensions <= MOST_DIMENSIONS:

@@ -28,7 +28,7 @@ def prove_ball(checker: BallChecker, lower: float, margin: float, check: Callabl
             break
         radius = _between(proven, failed)
     if not proven[0]:
-        raise CertificateError("the checker's bounds are too weak for this network: there is no certificate")
+        raise CertificateError("the checker's bounds are too weak for this network")
     return proven[0]
 
 

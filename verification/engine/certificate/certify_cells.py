@@ -32,7 +32,7 @@ def prove_cells(
         if reached == ball.radius:
             return ball, tuple(tree.splits(ball))
         ball = Ball(ball.norm, ball.weights, max(reached * _SHRINK, ball.radius / 2))
-    raise CertificateError("the checker's bounds are too weak for this network: there is no certificate")
+    raise CertificateError("the checker's bounds are too weak for this network")
 
 
 @dataclass
