@@ -79,7 +79,7 @@ class Verification(TeamOwned):
     query = models.BooleanField(default=False)  #: only whether `radius` is safe is asked
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)
-    extractor = models.CharField(max_length=50)
+    extractor = models.CharField(max_length=255)  #: of the flow, in the one spelling of `engine.flow`
     device = models.CharField(max_length=20, default="auto")
 
     # The worker's hold on it.

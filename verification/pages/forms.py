@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
+from verification.engine.flow import DEFAULT_EXTRACTOR, EXTRACTORS, Extractor
+from verification.engine.flow.parameters import written
 from verification.engine.perturbation import SPACES
 from verification.models import Classifier, Team, Verification, Video
 from verification.pages.flow_list import parse_flows
@@ -27,6 +31,15 @@ _SPACE_HELP = {
 _SPACES = [(name, name.title()) for name in SPACES]
 #: The fields with what is written after the name of a space.
 _SPACE_DETAILS = {"blocks": "blocks", "moving": "still"}
+_EXTRACTOR_HELP = {
+    "farneback": "Smooth, fast, and blind to changes of brightness. The usual choice.",
+    "horn-schunck": "Smooth everywhere, also where there is no texture. Not where brightness changes.",
+    "lucas-kanade": "Exact where there is texture, interpolated elsewhere. Grey values are rounded to 8 bits.",
+    "dis": "The most exact one where motion is large or differs from place to place. Rounded to 8 bits.",
+}
+_EXTRACTORS = [(name, extractor.title) for name, extractor in EXTRACTORS.items()]
+#: The fields with the parameters that are written after the name of an extractor.
+_EXTRACTOR_DETAILS = {name: f"{name}-parameters" for name in EXTRACTORS}
 #: Of videos and of classifiers in the menus of the form.
 _MOST_OFFERED = 200
 _INTEGER_WIDGET = {"inputmode": "numeric"}
@@ -126,6 +139,9 @@ class VerificationForm(forms.Form):
         widget=forms.TextInput({"inputmode": "decimal"}),
         help_text="The slowest ones of all chosen flows: at 0.9 the fastest tenth may be manipulated.",
     )
+    extractor = forms.ChoiceField(
+        required=False, choices=_EXTRACTORS, initial=DEFAULT_EXTRACTOR, label="How optical flow is extracted"
+    )
     flows = forms.CharField(
         required=False,
         initial="all",
@@ -173,6 +189,8 @@ class VerificationForm(forms.Form):
 
     def __init__(self, user: User, team: Team, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, detail in _EXTRACTOR_DETAILS.items():
+            self.fields[detail] = _parameters_field(EXTRACTORS[name])
         for name, model in (("video", Video), ("classifier", Classifier)):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
@@ -196,16 +214,24 @@ class VerificationForm(forms.Form):
     def clean_lower_method(self) -> str:
         return self.cleaned_data["lower_method"] or Verification.LowerMethod.CELLS
 
+    def clean_extractor(self) -> str:
+        return self.cleaned_data["extractor"] or DEFAULT_EXTRACTOR
+
     def clean_flows(self) -> list[int] | None:
         return parse_flows(self.cleaned_data["flows"])
 
     def clean(self) -> dict[str, Any]:
-        """Write the space with its detail in one, as everything else does."""
+        """Write space and extractor with their details in one, as everything else does."""
         answers = self.cleaned_data
-        details = {name: answers.pop(field, "").strip() for name, field in _SPACE_DETAILS.items()}
-        space = answers.get("space")
+        details, parameters = (
+            {name: answers.pop(field, "").strip() for name, field in fields.items()}
+            for fields in (_SPACE_DETAILS, _EXTRACTOR_DETAILS)
+        )
+        space, extractor = answers.get("space"), answers.get("extractor")
         if space in details:
             answers["space"] = f"{space}:{details[space]}"
+        if extractor and parameters[extractor]:
+            answers["extractor"] = f"{extractor}:{parameters[extractor]}"
         return answers
 
     @property
@@ -216,15 +242,45 @@ class VerificationForm(forms.Form):
     @property
     def space_options(self) -> list[Option]:
         """The spaces, explained."""
-        options = self._options("space", _SPACES, _SPACE_HELP)
+        return self._detailed(self._options("space", _SPACES, _SPACE_HELP), _SPACE_DETAILS)
+
+    @property
+    def extractor_options(self) -> list[Option]:
+        """The flow extractors, explained, each with its parameters."""
+        return self._detailed(self._options("extractor", _EXTRACTORS, _EXTRACTOR_HELP), _EXTRACTOR_DETAILS)
+
+    def _options(self, name: str, choices: list[tuple[str, str]], explanations: dict[str, str]) -> list[Option]:
+        chosen = self[name].value() or self.fields[name].initial
+        return [Option(value, label, explanations.get(value, ""), value == chosen) for value, label in choices]
+
+    def _detailed(self, options: list[Option], details: dict[str, str]) -> list[Option]:
         return [
-            replace(option, detail=self[_SPACE_DETAILS[option.value]]) if option.value in _SPACE_DETAILS else option
+            replace(option, detail=self[details[option.value]]) if option.value in details else option
             for option in options
         ]
 
-    def _options(self, name: str, choices: list[tuple[str, str]], explanations: dict[str, str]) -> list[Option]:
-        chosen = self[name].value()
-        return [Option(value, label, explanations.get(value, ""), value == chosen) for value, label in choices]
+
+def _parameters_field(extractor: type[Extractor]) -> forms.CharField:
+    return forms.CharField(
+        required=False,
+        max_length=255,
+        label=f"Parameters of {extractor.title}",
+        widget=forms.TextInput({"placeholder": extractor.example.partition(":")[2]}),
+        help_text=_parameters_help(extractor),
+    )
+
+
+def _parameters_help(extractor: type[Extractor]) -> SafeString:
+    """Each parameter with what it is for, its limits and its default."""
+    defaults = extractor.defaults()
+    lines = (
+        (f"{key}={written(defaults[key])}", parameter.purpose, parameter.allowed)
+        for key, parameter in extractor.parameters().items()
+    )
+    return format_html(
+        "Empty for the defaults, or some of these, with commas between them:<br>{}",
+        format_html_join(mark_safe("<br>"), "<code>{}</code> {} ({})", lines),
+    )
 
 
 class TeamForm(forms.Form):

@@ -103,7 +103,7 @@ def _space(facts: Facts) -> str:
     count = facts.frames - 1
     extent = (
         f"The clip has {count} {'flow' if count == 1 else 'flows'} between its consecutive frames, each of "
-        f"{facts.height} × {facts.width} vectors, extracted with “{facts.extractor}”."
+        f"{facts.height} × {facts.width} vectors, extracted by {terms.extractor(facts)}."
     )
     chosen = "every flow" if facts.flows is None else terms.flows(facts)
     name, _, detail = facts.space.partition(":")
