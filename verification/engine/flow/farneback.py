@@ -27,10 +27,12 @@ class Farneback(Extractor):
     example = "farneback:winsize=21,levels=4"
 
     pyr_scale: float = real(0.5, 0.1, 0.95, "how much smaller each level of the pyramid is")
-    levels: int = whole(3, 1, 10, "levels of the pyramid, the full size included")
+    levels: int = whole(3, 0, 10, "levels of the pyramid above the full size, as long as a side keeps 32 pixels")
     winsize: int = whole(15, 2, 101, "side of the window over which the shift is averaged, pixels; larger is smoother")
     iterations: int = whole(3, 1, 50, "at each level")
-    poly_n: int = one_of(5, (7,), "side of the neighbourhood of a polynomial, pixels")
+    poly_n: int = one_of(
+        5, (7,), "size of the neighbourhood of a polynomial, as OpenCV counts it; 7 goes with poly_sigma=1.5"
+    )
     poly_sigma: float = real(1.2, 0.5, 5.0, "standard deviation of the weights of that neighbourhood, pixels")
     window: str = one_of("box", ("gaussian",), "how the window weighs its pixels; gaussian is sharper and slower")
 
