@@ -171,6 +171,21 @@ def test_explanations_say_what_the_space_is(space: str, words: str) -> None:
     assert words in explanations(replace(FACTS, space=space))[0].text
 
 
+@pytest.mark.parametrize(
+    ("extractor", "words"),
+    [
+        ("farneback", "extracted by Farneback’s polynomial expansion. A manipulation"),
+        (
+            "dis:delta=0,patch_stride=4",
+            "extracted by dense inverse search (patch_stride = 4, delta = 0). A manipulation",
+        ),
+        ("gone:speed=9", "extracted by “gone:speed=9”. A manipulation"),
+    ],
+)
+def test_explanations_say_how_the_flow_is_extracted(extractor: str, words: str) -> None:
+    assert words in explanations(replace(FACTS, extractor=extractor))[0].text
+
+
 def test_a_large_realisation_error_is_a_warning() -> None:
     large = realisation(replace(FACTS, realisation_median=1.26, realisation_rms=3.4))
     assert large is not None
