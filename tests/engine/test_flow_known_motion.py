@@ -143,6 +143,22 @@ def test_the_same_frames_give_the_same_flow_whatever_the_threads(name: str, thre
     assert all(torch.equal(flow, flows[0]) for flow in flows)
 
 
+@pytest.mark.parametrize("size", [(64, 96), (61, 83)])
+@pytest.mark.parametrize("name", ["horn-schunck", "lucas-kanade"])
+def test_mirrored_and_transposed_clips_have_mirrored_and_transposed_flows(name: str, size: tuple[int, int]) -> None:
+    frames = clip_of(rotation(3) + shift(1.6, -1.2))[:, :, : size[0], : size[1]]
+    extractor = build_extractor(name)
+    flow = extractor.extract(frames)
+
+    mirrored = extractor.extract(frames.flip(3)).flip(3) * torch.tensor([-1.0, 1.0]).view(2, 1, 1)
+    transposed = extractor.extract(frames.transpose(2, 3)).transpose(2, 3).flip(1)
+
+    # OpenCV's pyramid begins at the corner, which is another one in a mirrored clip.
+    most = 1e-3 if name == "horn-schunck" else 0.05
+    assert float((mirrored - flow).abs().mean()) < most
+    assert float((transposed - flow).abs().mean()) < most
+
+
 @pytest.mark.parametrize("name", list(EXTRACTORS))
 @pytest.mark.parametrize("size", [(12, 12), (12, 90), (90, 13), (33, 47)])
 def test_small_and_narrow_frames(name: str, size: tuple[int, int]) -> None:

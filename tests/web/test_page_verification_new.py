@@ -146,7 +146,7 @@ def test_the_form_explains_every_parameter_with_its_default_and_its_limits(clien
     for extractor in EXTRACTORS.values():
         for key, parameter in extractor.parameters().items():
             default = written(extractor.defaults()[key])
-            assert f"<code>{key}={default}</code> {parameter.purpose} ({parameter.allowed})" in page
+            assert f"<code>{key}={default}</code></dt><dd>{parameter.purpose} ({parameter.limits})" in page
 
 
 def test_parameters_are_hidden_until_their_extractor_is_chosen():

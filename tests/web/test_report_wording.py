@@ -192,6 +192,14 @@ def test_a_large_realisation_error_is_a_warning() -> None:
     assert large.large
     assert "1.26 as the ratio of medians and 3.4 as root mean square" in large.text
     assert "This is large" in large.text
+    assert "often because the frames are far apart or noisy. The bounds hold" in large.text
+
+
+@pytest.mark.parametrize("extractor", ["dis:delta=0", "lucas-kanade"])
+def test_rounding_is_named_where_an_extractor_rounds(extractor: str) -> None:
+    large = realisation(replace(FACTS, realisation_median=1.26, extractor=extractor))
+    assert large is not None
+    assert "often because it rounds grey values to 8 bits" in large.text
 
 
 def test_a_small_realisation_error_is_only_reported() -> None:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
 
 from verification.engine.flow import DEFAULT_EXTRACTOR, EXTRACTORS, Extractor
 from verification.engine.flow.parameters import written
@@ -32,10 +30,10 @@ _SPACES = [(name, name.title()) for name in SPACES]
 #: The fields with what is written after the name of a space.
 _SPACE_DETAILS = {"blocks": "blocks", "moving": "still"}
 _EXTRACTOR_HELP = {
-    "farneback": "Smooth, fast, and blind to changes of brightness. The usual choice.",
-    "horn-schunck": "Smooth everywhere, also where there is no texture. Not where brightness changes.",
-    "lucas-kanade": "Exact where there is texture, interpolated elsewhere. Grey values are rounded to 8 bits.",
-    "dis": "The most exact one where motion is large or differs from place to place. Rounded to 8 bits.",
+    "farneback": "Fast and smooth; follows the finest changes of the flow, and ignores brightness. The usual choice.",
+    "horn-schunck": "The most exact for large and uneven motion. Takes brightness that changes in time for motion.",
+    "lucas-kanade": "Exact for shifts, also in noise. Rounds to 8 bits: hardly sees the smallest manipulations.",
+    "dis": "Exact and fast, sharp where objects end. Rounds to 8 bits: hardly sees the smallest manipulations.",
 }
 _EXTRACTORS = [(name, extractor.title) for name, extractor in EXTRACTORS.items()]
 #: The fields with the parameters that are written after the name of an extractor.
@@ -43,6 +41,15 @@ _EXTRACTOR_DETAILS = {name: f"{name}-parameters" for name in EXTRACTORS}
 #: Of videos and of classifiers in the menus of the form.
 _MOST_OFFERED = 200
 _INTEGER_WIDGET = {"inputmode": "numeric"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter as it is written with its default, what it is for, and its limits."""
+
+    written: str
+    purpose: str
+    limits: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Option:
     checked: bool
     #: What else has to be said where this one is chosen.
     detail: forms.BoundField | None = None
+    #: What can be said there.
+    settings: tuple[Setting, ...] = ()
 
 
 if TYPE_CHECKING:
@@ -247,7 +256,8 @@ class VerificationForm(forms.Form):
     @property
     def extractor_options(self) -> list[Option]:
         """The flow extractors, explained, each with its parameters."""
-        return self._detailed(self._options("extractor", _EXTRACTORS, _EXTRACTOR_HELP), _EXTRACTOR_DETAILS)
+        options = self._detailed(self._options("extractor", _EXTRACTORS, _EXTRACTOR_HELP), _EXTRACTOR_DETAILS)
+        return [replace(option, settings=_settings(EXTRACTORS[option.value])) for option in options]
 
     def _options(self, name: str, choices: list[tuple[str, str]], explanations: dict[str, str]) -> list[Option]:
         chosen = self[name].value() or self.fields[name].initial
@@ -266,20 +276,15 @@ def _parameters_field(extractor: type[Extractor]) -> forms.CharField:
         max_length=255,
         label=f"Parameters of {extractor.title}",
         widget=forms.TextInput({"placeholder": extractor.example.partition(":")[2]}),
-        help_text=_parameters_help(extractor),
+        help_text="Empty for the defaults, or what is to be different, with commas between.",
     )
 
 
-def _parameters_help(extractor: type[Extractor]) -> SafeString:
-    """Each parameter with what it is for, its limits and its default."""
+def _settings(extractor: type[Extractor]) -> tuple[Setting, ...]:
     defaults = extractor.defaults()
-    lines = (
-        (f"{key}={written(defaults[key])}", parameter.purpose, parameter.allowed)
+    return tuple(
+        Setting(f"{key}={written(defaults[key])}", parameter.purpose, parameter.limits)
         for key, parameter in extractor.parameters().items()
-    )
-    return format_html(
-        "Empty for the defaults, or some of these, with commas between them:<br>{}",
-        format_html_join(mark_safe("<br>"), "<code>{}</code> {} ({})", lines),
     )
 
 

@@ -40,6 +40,14 @@ def extractor(facts: Facts) -> str:
         return f"“{facts.extractor}”"
 
 
+def rounds_grey(facts: Facts) -> bool:
+    """Whether the extractor sees grey values in whole levels only."""
+    try:
+        return build_extractor(facts.extractor).rounds
+    except SpecificationError:
+        return False
+
+
 def noun(facts: Facts) -> str:
     """What is done to the clip: a `manipulation` of flow, a `change` of pixels."""
     return "manipulation" if facts.changes_flow else "change"

@@ -21,17 +21,18 @@ class DIS(Extractor):
     """Overlapping patches are looked for from coarse to fine, blended, and the result refined by a variational method.
 
     OpenCV takes images of 8 bits only: grey values are rounded. A change of less than half a grey level is seen only as
-    far as it changes how some values of a patch round, so that the flow of a tiny manipulation is a little noisy.
-    Frames need 12 pixels a side for patches of 8.
+    far as it changes how some values of a patch round, so that manipulations below some hundredths of a pixel drown in
+    rounding (docs/flow.md has figures). Frames need 12 pixels a side for patches of 8.
     """
 
     name = "dis"
     title = "DIS"
     method = "dense inverse search"
     example = "dis:finest_scale=1,patch_stride=3"
+    rounds = True
 
     finest_scale: int = whole(
-        0, 0, 6, "the level at which the search ends: 0 is the full size, each further one half as large"
+        0, 0, 6, "where the search ends: at 0 in the full size, each further level is half as large"
     )
     patch_size: int = whole(8, 4, 32, "side of a patch, pixels")
     patch_stride: int = whole(3, 1, 32, "distance of patches, pixels, at most their side")

@@ -35,6 +35,8 @@ class Extractor(ABC):
     method: ClassVar[str]
     #: An example of how it is written with parameters.
     example: ClassVar[str]
+    #: Whether grey values are rounded to 8 bits, so that manipulations below some hundredths of a pixel drown in rounding.
+    rounds: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Raises SpecificationError for a value that is not allowed."""

@@ -28,13 +28,15 @@ class LucasKanade(Extractor):
     outermost ones that of the nearest.
 
     OpenCV takes images of 8 bits only: grey values are rounded. A change of less than half a grey level is seen only as
-    far as it changes how some values of the window round.
+    far as it changes how some values of the window round, so that manipulations below some hundredths of a pixel drown in
+    rounding (docs/flow.md has figures).
     """
 
     name = "lucas-kanade"
     title = "Lucas-Kanade"
     method = "Lucas and Kanade’s method at a grid of points"
     example = "lucas-kanade:winsize=21,spacing=2"
+    rounds = True
 
     winsize: int = whole(15, 3, 51, "side of the window that is looked for, pixels")
     levels: int = whole(4, 1, 10, "levels of the pyramid, each half as large; the full size included")

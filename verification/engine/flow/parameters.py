@@ -23,12 +23,20 @@ class Parameter:
     choices: tuple[Any, ...] = ()
 
     @property
+    def limits(self) -> str:
+        """`1 to 10`, or `5 or 7`."""
+        return (
+            " or ".join(map(written, self.choices))
+            if self.choices
+            else f"{written(self.least)} to {written(self.most)}"
+        )
+
+    @property
     def allowed(self) -> str:
         """In words: `a whole number from 1 to 10`."""
         if self.choices:
-            return " or ".join(map(written, self.choices))
-        kind = "a whole number" if self.whole else "a number"
-        return f"{kind} from {written(self.least)} to {written(self.most)}"
+            return self.limits
+        return f"a {'whole ' if self.whole else ''}number from {self.limits}"
 
     def read(self, text: str) -> Any:
         """The value that a person wrote, or None where it is none of those that are allowed."""
