@@ -30,7 +30,7 @@ _MEDIAN = 5  # pixels a side: without it warps amplify the errors of a flow that
 
 @dataclass(frozen=True)
 class HornSchunck(Extractor):
-    """Minimises the sum of `(change of grey along the flow)^2 + alpha^2 |gradient of the flow|^2`, grey values from 0 to 255.
+    """Approaches the least sum of `(change of grey along the flow)^2 + alpha^2 |gradient of the flow|^2`, grey from 0 to 255.
 
     Where there is no texture, the flow is that of the surroundings. Where the flow leads out of the picture nothing can be
     compared, and only smoothness counts. The pyramid ends before a side has fewer than 8 pixels.
