@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('verification', '0005_how_the_lower_bound_is_proven'),
+        ("verification", "0005_how_the_lower_bound_is_proven"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='verification',
-            name='extractor',
+            model_name="verification",
+            name="extractor",
             field=models.CharField(max_length=255),
         ),
     ]
