@@ -3,15 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
 from tests.factories import make_classifier, make_team, make_user, make_verification, make_video
 from tests.live.undecided import make_undecided_file
-from verification.engine import BoundPoint
+from verification.engine import BoundPoint, read_clip
+from verification.engine.flow import build_extractor
 from verification.jobs import job, recorder
 from verification.jobs.actors import run_verification
 from verification.jobs.interruption import stopping
@@ -86,6 +89,19 @@ def interrupt_when_said(monkeypatch: pytest.MonkeyPatch, action: Callable[[], ob
             action()
 
     monkeypatch.setattr(recorder.Recorder, "event", event)
+
+
+def test_a_run_extracts_flow_as_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=120.0, extractor="horn-schunck:warps=2")
+    interrupt(monkeypatch, cancelling(verification), found_something)
+    run(verification)
+    height, width = verification.classifier.height, verification.classifier.width
+    clip = read_clip(verification.video.file.path, frames=verification.frames, size=(height, width))
+    flow = build_extractor("horn-schunck:warps=2").extract(clip.frames).permute(0, 2, 3, 1).numpy()
+    with verification.artifacts.get(kind=Artifact.Kind.ADVERSARIAL_FLOWS).file.open("rb") as file:
+        np.testing.assert_array_equal(np.load(BytesIO(file.read()))["flow"], flow)
+    with verification.artifacts.get(kind=Artifact.Kind.RESULT).file.open("rb") as file:
+        assert json.loads(file.read())["extractor"] == "horn-schunck:warps=2"
 
 
 def test_a_run_records_bounds_events_pictures_and_data(monkeypatch: pytest.MonkeyPatch) -> None:

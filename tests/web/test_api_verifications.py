@@ -81,6 +81,8 @@ def test_create_takes_what_is_left_out_from_the_classifier_and_the_defaults(clie
         ("sampling", "backwards"),
         ("seed", -1),
         ("extractor", "magic"),
+        ("extractor", "farneback:winsize=0"),
+        ("extractor", ""),
         ("device", "abacus"),
         ("video", "00000000-0000-4000-8000-000000000000"),
         ("classifier", "not an id"),
@@ -94,6 +96,13 @@ def test_create_names_the_field_that_is_wrong_and_keeps_nothing(
     assert response.status_code == 400
     assert list(response.json()) == [field]
     assert Verification.objects.count() == 0
+
+
+def test_an_extractor_with_parameters(client: APIClient, team: Team) -> None:
+    sources = {"video": str(make_video(team).pk), "classifier": str(light_classifier(team).pk)}
+    body = sources | {"extractor": "farneback:winsize=21,levels=3"}
+    made = client.post("/api/v1/verifications/", body).json()
+    assert made["extractor"] == "farneback:winsize=21"
 
 
 @pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity"])

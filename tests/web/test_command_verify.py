@@ -19,6 +19,7 @@ from django.core.management import CommandError, call_command
 
 from tests.factories import make_classifier_file, make_video_file
 from verification.engine import load_classifier, read_clip
+from verification.engine.flow import build_extractor
 from verification.engine.network import save_classifier
 from verification.engine.network.inspect import inspect_file
 
@@ -137,6 +138,23 @@ def test_pixels_are_perturbed_and_measured_in_their_values(
     assert not list(folder.glob("*flow*")) and not list(folder.glob("*magnitude*"))
 
 
+def test_the_flow_is_extracted_as_it_was_asked(
+    run: Callable[..., tuple[int, str, str]], video: Path, classifier: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    asked = ("--flow", "horn-schunck:warps=2, alpha=10", "--rounds", 3, "--out", folder)
+
+    code, _, errors = run(video, "--classifier", classifier, *asked)
+
+    assert (code, errors) == (0, "")
+    document = json.loads((folder / "result.json").read_text())
+    assert document["extractor"] == "horn-schunck:warps=2"
+    clip = read_clip(video, frames=FRAMES, size=(HEIGHT, WIDTH))
+    flow = build_extractor("horn-schunck:warps=2").extract(clip.frames).permute(0, 2, 3, 1).numpy()
+    assert document["upper"] is not None, "the small classifier is easily fooled"
+    np.testing.assert_array_equal(np.load(folder / "adversarial-flows.npz")["flow"], flow)
+
+
 def test_ctrl_c_ends_with_the_bounds_so_far(video: Path, classifier: Path, tmp_path: Path) -> None:
     target = tmp_path / "result.json"
     process = start(video, "--classifier", classifier, "--seconds", 600, "--json", target, home=tmp_path / "home")
@@ -190,6 +208,9 @@ def test_bad_input_is_one_line_and_exit_code_two(
         (("{video}", "--classifier", "{classifier}", "--flows", "0,9"), "flows 1 to 3"),
         (("{video}", "--classifier", "{classifier}", "--flows", "two"), "for example 1,3"),
         (("{video}", "--classifier", "{classifier}", "--space", "pixels", "--flows", "1"), "leave the choice of flows"),
+        (("{video}", "--classifier", "{classifier}", "--flow", "gunnar"), "farneback, horn-schunck, lucas-kanade, dis"),
+        (("{video}", "--classifier", "{classifier}", "--flow", "dis:speed=1"), "it has finest_scale, patch_size"),
+        (("{video}", "--classifier", "{classifier}", "--flow", "dis:patch_size=12"), "18 pixels a side, not 16x16"),
         (("{video}", "--classifier", "{classifier}", "--size", "big"), "HEIGHTxWIDTH"),
         (("{video}", "--classifier", "{classifier}", "--sampling", "odd"), "no sampling 'odd'"),
         (("{video}", "--classifier", "{classifier}", "--sampling", "fps:0.1"), "needs"),

@@ -45,6 +45,14 @@ def test_a_long_run_travels_in_part_and_says_how_much_there_is(client, team, mon
     assert begin["lastNumber"] == 7
 
 
+def test_the_page_names_the_extractor_where_flow_is_changed(client, team):
+    ended = make_ended(team)
+    Verification.objects.filter(pk=ended.pk).update(extractor="dis:delta=0")
+    assert "all flows by dis:delta=0" in client.get(f"/verifications/{ended.pk}/").content.decode()
+    Verification.objects.filter(pk=ended.pk).update(space="pixels")
+    assert "by dis" not in client.get(f"/verifications/{ended.pk}/").content.decode()
+
+
 def test_a_small_radius_is_not_rounded_to_nothing(client, team):
     ended = make_ended(team)
     Verification.objects.filter(pk=ended.pk).update(radius=0.00003)

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from tests.factories import make_classifier, make_team, make_user, make_video
+from verification.engine.flow import EXTRACTORS
+from verification.engine.flow.parameters import written
 from verification.models import Classifier, Team, Verification, Video
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +106,56 @@ def test_what_a_space_cannot_use_is_explained_at_the_spaces(client, answers, typ
     assert message in " ".join(answer.context["form"].errors["space"])
     assert f'value="{typed["space"]}" checked' in answer.content.decode()
     assert not Verification.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "extractor"),
+    [
+        ({}, "farneback"),
+        ({"extractor": ""}, "farneback"),
+        ({"extractor": "lucas-kanade", "lucas-kanade-parameters": ""}, "lucas-kanade"),
+        ({"extractor": "dis", "dis-parameters": " delta = 0 "}, "dis:delta=0"),
+        ({"extractor": "farneback", "farneback-parameters": "winsize=21, levels=3"}, "farneback:winsize=21"),
+        ({"extractor": "horn-schunck", "farneback-parameters": "winsize=21"}, "horn-schunck"),
+    ],
+)
+def test_an_extractor_is_chosen_with_its_parameters(client, answers, typed, extractor):
+    client.post(ADDRESS, answers | typed)
+    assert Verification.objects.get().extractor == extractor
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"extractor": "magic"}, "Select a valid choice"),
+        ({"extractor": "dis", "dis-parameters": "winsize=21"}, "no parameter 'winsize'; it has finest_scale"),
+        ({"extractor": "dis", "dis-parameters": "delta=-1"}, "a number from 0 to 1000, not '-1'"),
+        ({"extractor": "dis", "dis-parameters": "much"}, "written as in dis:"),
+    ],
+)
+def test_what_an_extractor_cannot_use_is_explained_and_stays(client, answers, typed, message):
+    answer = client.post(ADDRESS, answers | typed)
+    page = answer.content.decode()
+    assert answer.status_code == 400
+    assert message in " ".join(answer.context["form"].errors["extractor"])
+    assert message.replace("'", "&#x27;") in page
+    assert all(f'value="{text}"' in page for text in typed.values() if text != "magic")
+    assert not Verification.objects.exists()
+
+
+def test_the_form_explains_every_parameter_with_its_default_and_its_limits(client, video, classifier):
+    page = client.get(ADDRESS).content.decode()
+    assert 'value="farneback" checked' in page
+    for extractor in EXTRACTORS.values():
+        for key, parameter in extractor.parameters().items():
+            default = written(extractor.defaults()[key])
+            assert f"<code>{key}={default}</code></dt><dd>{parameter.purpose} ({parameter.limits})" in page
+
+
+def test_parameters_are_hidden_until_their_extractor_is_chosen():
+    rules = (settings.BASE_DIR / "frontend" / "src" / "styles" / "forms.css").read_text()
+    for name in EXTRACTORS:
+        assert f':has(input[value="{name}"]:checked)) > .option-detail[data-for="{name}"]' in rules
 
 
 @pytest.mark.parametrize(

@@ -178,12 +178,35 @@ def test_explanations_say_what_the_space_is(space: str, words: str) -> None:
     assert words in explanations(replace(FACTS, space=space))[0].text
 
 
+@pytest.mark.parametrize(
+    ("extractor", "words"),
+    [
+        ("farneback", "extracted by Farneback’s polynomial expansion. A manipulation"),
+        (
+            "dis:delta=0,patch_stride=4",
+            "extracted by dense inverse search (patch_stride = 4, delta = 0). A manipulation",
+        ),
+        ("gone:speed=9", "extracted by “gone:speed=9”. A manipulation"),
+    ],
+)
+def test_explanations_say_how_the_flow_is_extracted(extractor: str, words: str) -> None:
+    assert words in explanations(replace(FACTS, extractor=extractor))[0].text
+
+
 def test_a_large_realisation_error_is_a_warning() -> None:
     large = realisation(replace(FACTS, realisation_median=1.26, realisation_rms=3.4))
     assert large is not None
     assert large.large
     assert "1.26 as the ratio of medians and 3.4 as root mean square" in large.text
     assert "This is large" in large.text
+    assert "often because the frames are far apart or noisy. The bounds hold" in large.text
+
+
+@pytest.mark.parametrize("extractor", ["dis:delta=0", "lucas-kanade"])
+def test_rounding_is_named_where_an_extractor_rounds(extractor: str) -> None:
+    large = realisation(replace(FACTS, realisation_median=1.26, extractor=extractor))
+    assert large is not None
+    assert "often because it rounds grey values to 8 bits" in large.text
 
 
 def test_a_small_realisation_error_is_only_reported() -> None:

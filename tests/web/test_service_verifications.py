@@ -59,7 +59,10 @@ def test_create_saves_and_sends_one_message(
         ({"seed": 2**63}, "seed", "whole number"),
         ({"sampling": "random"}, "sampling", "uniform"),
         ({"sampling": "fps:0.5"}, "sampling", "longer video"),
-        ({"extractor": "guess"}, "extractor", "farneback"),
+        ({"extractor": "guess"}, "extractor", "farneback, horn-schunck, lucas-kanade, dis"),
+        ({"extractor": "farneback:levels=11"}, "extractor", "from 0 to 10"),
+        ({"extractor": "farneback:alpha=1"}, "extractor", "no parameter 'alpha'"),
+        ({"extractor": "dis:patch_size=20"}, "extractor", "at least 30 pixels a side"),
         ({"device": "abacus"}, "device", "cpu"),
         ({"name": "n" * 201}, "name", "200"),
     ],
@@ -79,6 +82,15 @@ def test_another_number_of_frames_suits_a_recurrent_classifier() -> None:
     team = make_team(user)
     made = verifications.create_verification(user, make_video(team), make_classifier(team), frames=6, flows=[5])
     assert (made.frames, made.flows) == (6, [5])
+
+
+def test_an_extractor_is_kept_in_its_one_spelling() -> None:
+    user = make_user()
+    team = make_team(user)
+    asked = "horn-schunck: levels=2, alpha=30.0, warps=4"
+    made = verifications.create_verification(user, make_video(team), make_classifier(team), extractor=asked)
+    made.refresh_from_db()
+    assert made.extractor == "horn-schunck:alpha=30,levels=2"
 
 
 def test_a_clip_too_short_for_the_classifier_is_refused_by_its_name() -> None:

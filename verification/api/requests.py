@@ -67,7 +67,11 @@ class VerificationRequest(serializers.Serializer[Verification]):
     )
     seconds = serializers.FloatField(required=False, help_text="Budget.")
     seed = serializers.IntegerField(required=False)
-    extractor = serializers.CharField(required=False)
+    extractor = serializers.CharField(
+        required=False,
+        help_text="Of the optical flow: farneback, horn-schunck, lucas-kanade or dis, each also with parameters after a "
+        "colon, such as farneback:winsize=21,levels=4.",
+    )
     device = serializers.CharField(required=False, help_text="auto, cpu or cuda.")
 
 

@@ -14,7 +14,7 @@ from verification.engine.errors import (
     EngineError,
     SpecificationError,
 )
-from verification.engine.flow import EXTRACTORS
+from verification.engine.flow import DEFAULT_EXTRACTOR, EXTRACTORS
 from verification.engine.network import ARCHITECTURES, Classifier, load_classifier
 from verification.engine.observer import Observer
 from verification.engine.perturbation import Norm
@@ -23,6 +23,7 @@ from verification.engine.specification import Budget, LowerMethod, Specification
 
 __all__ = [
     "ARCHITECTURES",
+    "DEFAULT_EXTRACTOR",
     "EXTRACTORS",
     "AdversarialExample",
     "BoundPoint",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from verification.engine.clip import Clip
 from verification.engine.errors import SpecificationError
-from verification.engine.flow import build_extractor
+from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
 from verification.engine.network import Classifier
 from verification.engine.perturbation import FlowSpace, Norm, Space, Unit, build_space, unit_of
 
@@ -55,7 +55,8 @@ class Specification:
     `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
     limit: the search may go as far as it must. `lower_method`: how the lower bound is proven; `tau`: the
     grid's atomic manipulation, in the coordinates' unit, None to derive it (Eq. 5). `query`: only whether `radius` is
-    safe is asked, and the first adversarial example within it ends the run. `device`: any torch device string.
+    safe is asked, and the first adversarial example within it ends the run. `extractor`: of the flow, kept in its one spelling.
+    `device`: any torch device string.
     """
 
     clip: Clip
@@ -69,7 +70,7 @@ class Specification:
     tau: float | None = None
     query: bool = False
     seed: int = 0
-    extractor: str = "farneback"
+    extractor: str = DEFAULT_EXTRACTOR
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -90,7 +91,9 @@ class Specification:
                 f"not {self.clip.length} of {height}x{width}"
             )
         # Building them is cheap and says what is wrong with the extractor, the space or the flows.
-        build_extractor(self.extractor)
+        extractor = build_extractor(self.extractor)
+        extractor.check_size(height, width)
+        object.__setattr__(self, "extractor", extractor.spelled)
         self.build_space()
 
     def _check_method(self) -> None:

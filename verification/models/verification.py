@@ -80,7 +80,7 @@ class Verification(TeamOwned):
     certificate = models.BooleanField(default=False)  #: wanted of the lower bound, when it is final
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)
-    extractor = models.CharField(max_length=50)
+    extractor = models.CharField(max_length=255)  #: of the flow, in the one spelling of `engine.flow`
     device = models.CharField(max_length=20, default="auto")
 
     # The worker's hold on it.

@@ -7,6 +7,8 @@ from django import forms
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
+from verification.engine.flow import DEFAULT_EXTRACTOR, EXTRACTORS, Extractor
+from verification.engine.flow.parameters import written
 from verification.engine.perturbation import SPACES
 from verification.models import Classifier, Team, Verification, Video
 from verification.pages.flow_list import parse_flows
@@ -27,9 +29,27 @@ _SPACE_HELP = {
 _SPACES = [(name, name.title()) for name in SPACES]
 #: The fields with what is written after the name of a space.
 _SPACE_DETAILS = {"blocks": "blocks", "moving": "still"}
+_EXTRACTOR_HELP = {
+    "farneback": "Fast and smooth; follows the finest changes of the flow, and ignores brightness. The usual choice.",
+    "horn-schunck": "The most exact for large and uneven motion. Takes brightness that changes in time for motion.",
+    "lucas-kanade": "Exact for shifts, also in noise. Rounds to 8 bits: hardly sees the smallest manipulations.",
+    "dis": "Exact and fast, sharp where objects end. Rounds to 8 bits: hardly sees the smallest manipulations.",
+}
+_EXTRACTORS = [(name, extractor.title) for name, extractor in EXTRACTORS.items()]
+#: The fields with the parameters that are written after the name of an extractor.
+_EXTRACTOR_DETAILS = {name: f"{name}-parameters" for name in EXTRACTORS}
 #: Of videos and of classifiers in the menus of the form.
 _MOST_OFFERED = 200
 _INTEGER_WIDGET = {"inputmode": "numeric"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter as it is written with its default, what it is for, and its limits."""
+
+    written: str
+    purpose: str
+    limits: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,8 @@ class Option:
     checked: bool
     #: What else has to be said where this one is chosen.
     detail: forms.BoundField | None = None
+    #: What can be said there.
+    settings: tuple[Setting, ...] = ()
 
 
 if TYPE_CHECKING:
@@ -126,6 +148,9 @@ class VerificationForm(forms.Form):
         widget=forms.TextInput({"inputmode": "decimal"}),
         help_text="The slowest ones of all chosen flows: at 0.9 the fastest tenth may be manipulated.",
     )
+    extractor = forms.ChoiceField(
+        required=False, choices=_EXTRACTORS, initial=DEFAULT_EXTRACTOR, label="How optical flow is extracted"
+    )
     flows = forms.CharField(
         required=False,
         initial="all",
@@ -179,6 +204,8 @@ class VerificationForm(forms.Form):
 
     def __init__(self, user: User, team: Team, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, detail in _EXTRACTOR_DETAILS.items():
+            self.fields[detail] = _parameters_field(EXTRACTORS[name])
         for name, model in (("video", Video), ("classifier", Classifier)):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
@@ -202,16 +229,24 @@ class VerificationForm(forms.Form):
     def clean_lower_method(self) -> str:
         return self.cleaned_data["lower_method"] or Verification.LowerMethod.CELLS
 
+    def clean_extractor(self) -> str:
+        return self.cleaned_data["extractor"] or DEFAULT_EXTRACTOR
+
     def clean_flows(self) -> list[int] | None:
         return parse_flows(self.cleaned_data["flows"])
 
     def clean(self) -> dict[str, Any]:
-        """Write the space with its detail in one, as everything else does."""
+        """Write space and extractor with their details in one, as everything else does."""
         answers = self.cleaned_data
-        details = {name: answers.pop(field, "").strip() for name, field in _SPACE_DETAILS.items()}
-        space = answers.get("space")
+        details, parameters = (
+            {name: answers.pop(field, "").strip() for name, field in fields.items()}
+            for fields in (_SPACE_DETAILS, _EXTRACTOR_DETAILS)
+        )
+        space, extractor = answers.get("space"), answers.get("extractor")
         if space in details:
             answers["space"] = f"{space}:{details[space]}"
+        if extractor and parameters[extractor]:
+            answers["extractor"] = f"{extractor}:{parameters[extractor]}"
         return answers
 
     @property
@@ -222,15 +257,41 @@ class VerificationForm(forms.Form):
     @property
     def space_options(self) -> list[Option]:
         """The spaces, explained."""
-        options = self._options("space", _SPACES, _SPACE_HELP)
+        return self._detailed(self._options("space", _SPACES, _SPACE_HELP), _SPACE_DETAILS)
+
+    @property
+    def extractor_options(self) -> list[Option]:
+        """The flow extractors, explained, each with its parameters."""
+        options = self._detailed(self._options("extractor", _EXTRACTORS, _EXTRACTOR_HELP), _EXTRACTOR_DETAILS)
+        return [replace(option, settings=_settings(EXTRACTORS[option.value])) for option in options]
+
+    def _options(self, name: str, choices: list[tuple[str, str]], explanations: dict[str, str]) -> list[Option]:
+        chosen = self[name].value() or self.fields[name].initial
+        return [Option(value, label, explanations.get(value, ""), value == chosen) for value, label in choices]
+
+    def _detailed(self, options: list[Option], details: dict[str, str]) -> list[Option]:
         return [
-            replace(option, detail=self[_SPACE_DETAILS[option.value]]) if option.value in _SPACE_DETAILS else option
+            replace(option, detail=self[details[option.value]]) if option.value in details else option
             for option in options
         ]
 
-    def _options(self, name: str, choices: list[tuple[str, str]], explanations: dict[str, str]) -> list[Option]:
-        chosen = self[name].value()
-        return [Option(value, label, explanations.get(value, ""), value == chosen) for value, label in choices]
+
+def _parameters_field(extractor: type[Extractor]) -> forms.CharField:
+    return forms.CharField(
+        required=False,
+        max_length=255,
+        label=f"Parameters of {extractor.title}",
+        widget=forms.TextInput({"placeholder": extractor.example.partition(":")[2]}),
+        help_text="Empty for the defaults, or what is to be different, with commas between.",
+    )
+
+
+def _settings(extractor: type[Extractor]) -> tuple[Setting, ...]:
+    defaults = extractor.defaults()
+    return tuple(
+        Setting(f"{key}={written(defaults[key])}", parameter.purpose, parameter.limits)
+        for key, parameter in extractor.parameters().items()
+    )
 
 
 class TeamForm(forms.Form):

@@ -64,10 +64,15 @@ def realisation(facts: Facts) -> Realisation | None:
         f"for. Relative to the size of the manipulation the error is {' and '.join(parts)}."
     )
     if large:
+        reason = (
+            "it rounds grey values to 8 bits, and what changes the flow by less than some hundredths of a pixel drowns in that"
+            if terms.rounds_grey(facts)
+            else "the frames are far apart or noisy"
+        )
         text += (
-            " This is large: the extractor hardly sees the manipulation as it was asked, often because the "
-            "frames are far apart or noisy. The bounds hold for manipulations as they are defined here; do "
-            "not read them as bounds on the flow that the extractor would measure."
+            f" This is large: the extractor hardly sees the manipulation as it was asked, often because {reason}. "
+            "The bounds hold for manipulations as they are defined here; do not read them as bounds on the flow that the "
+            "extractor would measure."
         )
     return Realisation(text, large)
 
@@ -103,7 +108,7 @@ def _space(facts: Facts) -> str:
     count = facts.frames - 1
     extent = (
         f"The clip has {count} {'flow' if count == 1 else 'flows'} between its consecutive frames, each of "
-        f"{facts.height} × {facts.width} vectors, extracted with “{facts.extractor}”."
+        f"{facts.height} × {facts.width} vectors, extracted by {terms.extractor(facts)}."
     )
     chosen = "every flow" if facts.flows is None else terms.flows(facts)
     name, _, detail = facts.space.partition(":")

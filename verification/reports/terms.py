@@ -1,5 +1,7 @@
 """The words that reports use for norms, spaces and flows."""
 
+from verification.engine.errors import SpecificationError
+from verification.engine.flow import build_extractor
 from verification.reports.facts import Facts
 
 NORM_NAMES = {"l1": "L1", "l2": "L2", "linf": "L∞"}
@@ -28,6 +30,22 @@ def flows(facts: Facts) -> str:
         return f"flow {facts.flows[0]}"
     *first, last = map(str, facts.flows)
     return f"flows {', '.join(first)} and {last}"
+
+
+def extractor(facts: Facts) -> str:
+    """How the flow was extracted: `Farneback’s polynomial expansion (winsize = 21)`; as written where that is not known."""
+    try:
+        return build_extractor(facts.extractor).described
+    except SpecificationError:
+        return f"“{facts.extractor}”"
+
+
+def rounds_grey(facts: Facts) -> bool:
+    """Whether the extractor sees grey values in whole levels only."""
+    try:
+        return build_extractor(facts.extractor).rounds
+    except SpecificationError:
+        return False
 
 
 def noun(facts: Facts) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from verification.engine.clip import Part, sampled_frames
 from verification.engine.errors import EngineError
-from verification.engine.flow import EXTRACTORS
+from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
 from verification.engine.perturbation import Norm, Unit, check_space, unit_of
 from verification.engine.specification import LowerMethod
 from verification.live.publish import publish_status
@@ -47,7 +47,7 @@ def create_verification(
     seconds: float = 60.0,
     seed: int = 0,
     sampling: str | None = None,
-    extractor: str = "farneback",
+    extractor: str = DEFAULT_EXTRACTOR,
     device: str = "auto",
     name: str = "",
 ) -> Verification:
@@ -80,7 +80,7 @@ def create_verification(
         certificate=certificate,
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),
-        extractor=_one_of("extractor", extractor, EXTRACTORS),
+        extractor=_checked_extractor(extractor, classifier),
         device=_checked_device(device),
     )
     _check_clip(question)
@@ -191,6 +191,16 @@ def _one_of(field: str, value: str, known: Iterable[str]) -> str:
     if value not in known:
         raise Invalid(f"There is no {field} “{value}”; choose one of {', '.join(known)}.", field)
     return value
+
+
+def _checked_extractor(text: str, classifier: Classifier) -> str:
+    """The one spelling of what was asked for."""
+    try:
+        extractor = build_extractor(text)
+        extractor.check_size(classifier.height, classifier.width)
+    except EngineError as error:
+        raise Invalid(sentence(error), "extractor") from error
+    return extractor.spelled
 
 
 def _checked_radius(radius: float | None, unit: Unit) -> float | None:

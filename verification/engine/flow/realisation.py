@@ -1,6 +1,6 @@
 """Is the perturbed clip's own flow the one that was asked for? (engine contract, section 2)
 
-Farneback smooths, so a manipulated flow is generally not the exact flow of any video. These figures say how far off it is.
+Extractors smooth, so a manipulated flow is generally not the exact flow of any video. These figures say how far off it is.
 """
 
 import torch

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from verification.demo.footage import FootageError
-from verification.engine import EXTRACTORS, Budget, EngineError, LowerMethod, Norm, Result, verify
+from verification.engine import DEFAULT_EXTRACTOR, EXTRACTORS, Budget, EngineError, LowerMethod, Norm, Result, verify
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
 from verification.engine.perturbation import spellings
@@ -101,7 +101,13 @@ class Command(BaseCommand):
 def _add_question_arguments(parser: CommandParser) -> None:
     parser.add_argument("--first", type=int, metavar="N", default=1, help="sample frames from this one on, from 1")
     parser.add_argument("--last", type=int, metavar="N", help="and up to this one, included")
-    parser.add_argument("--flow", choices=list(EXTRACTORS), default="farneback", help="how optical flow is extracted")
+    parser.add_argument(
+        "--flow",
+        metavar="EXTRACTOR",
+        default=DEFAULT_EXTRACTOR,
+        help=f"how optical flow is extracted: {', '.join(EXTRACTORS)}, each also with parameters after a colon, such as "
+        f"{EXTRACTORS[DEFAULT_EXTRACTOR].example} (default: {DEFAULT_EXTRACTOR}; docs/flow.md has all of them)",
+    )
     parser.add_argument("--norm", choices=[norm.value for norm in Norm], default=Norm.L2.value)
     parser.add_argument(
         "--space",
