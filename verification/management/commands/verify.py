@@ -52,7 +52,7 @@ class Command(BaseCommand):
             "--certificate",
             type=Path,
             metavar="FILE",
-            help="write the lower bound as a certificate that check_certificate can check; where there are cells",
+            help="write the lower bound as a certificate that check_certificate can check",
         )
         parser.add_argument(
             "--turns",
