@@ -2,7 +2,7 @@
 
     python -m benchmarks.game spaces [--seconds 60] [--long 600] [--clips 5]
     python -m benchmarks.game methods [--seconds 60]
-    python -m benchmarks.game flows [--rounds 60] [--model FILE.onnx --videos DIR]
+    python -m benchmarks.game flows [--rounds 60] [--counts 1 3 5] [--model FILE.onnx --videos DIR]
 
 `spaces`: UB/LB of spaces with two, four and eight dimensions on test clips of the demo, and how it falls over time. `methods`:
 the same question by every way to the lower bound. `flows`: the lower bound after a fixed number of iterations against the number
@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("--long", type=float, default=600.0, help="budget in more dimensions")
     parser.add_argument("--clips", type=int, default=5, help="test clips of the demo in two dimensions")
     parser.add_argument("--rounds", type=int, default=60, help="slices of work for `flows`")
+    parser.add_argument(
+        "--counts", type=int, nargs="+", default=range(1, 8), help="of flows that may change, for `flows`"
+    )
     parser.add_argument("--model", type=Path, help="for `flows`: an ONNX file of the LRCN beside the demo")
     parser.add_argument("--videos", type=Path, help="and the folder of its UCF101 clips")
     options = parser.parse_args()
@@ -96,14 +99,14 @@ def measure_methods(options: argparse.Namespace, videos: Sequence[Path], out: Pa
 def measure_flows(options: argparse.Namespace, videos: Sequence[Path], out: Path) -> Rows:
     """The flows 1, 1 to 2, 1 to 3 and so on may be shifted as a whole each."""
     rows: Rows = [("clip", "flows", "lower", "upper", "UB/LB", "s")]
-    questions: list[tuple[Path, Path, tuple[str, ...], int]] = [(videos[1], DEMO, (), 7)]
+    questions: list[tuple[Path, Path, tuple[str, ...]]] = [(videos[1], DEMO, ())]
     if options.model and options.videos:
         labels = out.parent / "labels.txt"
         labels.write_text("\n".join(UCF_LABELS))
         said = ("--labels", str(labels), *UCF_OPTIONS)
-        questions += [(options.videos / f"{name}.avi", options.model, said, 7) for name in UCF_CLIPS[:2]]
-    for video, classifier, described, most in questions:
-        for count in range(1, most + 1):
+        questions += [(options.videos / f"{name}.avi", options.model, said) for name in UCF_CLIPS[:2]]
+    for video, classifier, described in questions:
+        for count in options.counts:
             flows = ",".join(map(str, range(1, count + 1)))
             question = (
                 "--space",

@@ -1,10 +1,13 @@
 """The ball and the cells take turns, and the better of what they prove counts."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.engine.questions import make_specification
 from verification.engine import Budget, LowerMethod, Specification, verify
 from verification.engine.bounds.problem import Problem
+from verification.engine.game.cells import CellSearch
 from verification.engine.game.play import Play, build_proof
 from verification.engine.game.root import RootSearch
 
@@ -62,3 +65,28 @@ def test_cells_prove_more_than_the_ball_in_the_same_rounds() -> None:
     assert with_cells.game is not None
     assert with_cells.game.certified > 0
     assert alone.game is None
+
+
+@pytest.mark.parametrize(("flows", "mostly"), [((1,), "cells"), ((1, 2, 3), "root")])
+def test_in_more_dimensions_whoever_has_proven_more_has_most_turns(flows: tuple[int, ...], mostly: str) -> None:
+    problem, specification = _problem(space="translation", flows=flows)
+    proof = build_proof(specification, problem)
+    assert isinstance(proof, Play)
+    while not proof.root.lower:
+        proof.root.step(None, _nothing)
+    taken = {"root": 0, "cells": 0}
+    for name, part in (("root", proof.root), ("cells", proof.cells)):
+        _counted(part, taken, name)
+    proof.root.lower, proof.cells.lower = 1.0, 0.8  # behind, but not by far
+    for _ in range(8):
+        proof.step(None, _nothing)
+    assert taken == {"root": 6 if mostly == "root" else 2, "cells": 6 if mostly == "cells" else 2}
+
+
+def _counted(part: RootSearch | CellSearch, taken: dict[str, int], name: str) -> None:
+    """Count the turns instead of taking them."""
+
+    def step(upper: float | None, check: Callable[[], None]) -> None:
+        taken[name] += 1
+
+    part.step = step  # type: ignore[method-assign]

@@ -19,8 +19,9 @@ from verification.engine.perturbation import FlowSpace
 from verification.engine.result import GamePicture, Turn
 from verification.engine.specification import LowerMethod, Specification
 
-_FEW = 8  # dimensions; in more, cells have to wait until the ball has proven what it can
-_TURNS = 4  # the ball has one of so many
+_MANY = 8  # dimensions; in more, cells have to wait until the ball has proven what it can
+_FEW = 4  # in more, whoever has proven more has most of the turns; with so few dimensions that will soon be the cells
+_TURNS = 4  # the other one has one of so many
 _BEHIND = 1.5  # by what factor the cells must have proven more for the ball to be given up
 
 
@@ -63,7 +64,10 @@ class Play:
     def _root_is_due(self) -> bool:
         if self.root.finished or self.cells.lower > _BEHIND * self.root.lower:
             return False
-        return self.cells.space.dimensions > _FEW or self.taken % _TURNS == 0
+        dimensions, last = self.cells.space.dimensions, self.taken % _TURNS == 0
+        if dimensions > _MANY:
+            return True
+        return last != (dimensions > _FEW and self.root.lower > self.cells.lower)
 
     def picture(self) -> GamePicture:
         """See `Proof`."""
