@@ -303,7 +303,8 @@ def _side_extremes(frame: Tensor, reach: float, axis: int, across: float) -> lis
     For a fixed line the secant slope is monotone between lattice points, and for a fixed step it is piecewise linear in
     the position across: so the extremes lie at whole steps, whole positions, and the ends of both ranges.
     """
-    if reach > _FAR:
+    # A reach as long as the frame stands for every longer one, too: slopes between farther points are nearer to zero.
+    if reach > _FAR or reach >= max(frame.shape[1:]):
         return _coarse_extremes(frame, reach, axis, across)
     lines = [shifted(frame, -3 - axis, offset) for offset in knots(across)]
     steps = [float(n) for n in range(1, math.floor(reach) + 1)] or [1.0]
