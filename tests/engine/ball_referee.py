@@ -5,13 +5,14 @@ leaves what the checker says of it, at most 0 where all holds.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.engine.bounding import Points, attacked, concrete_values, make_space
+from tests.engine.bounding import LessTheMaxima, Points, attacked, concrete_values, make_space
 from tests.engine.networks import Pooled
 from verification.engine.certificate import ball_checker
 from verification.engine.certificate.ball_checker import BallChecker
@@ -19,8 +20,13 @@ from verification.engine.certificate.curves import curve_of
 from verification.engine.certificate.planes import planes_of, range_of
 from verification.engine.certificate.reached import reached
 from verification.engine.network.export import export_graph
-from verification.engine.network.graph import Graph
+from verification.engine.network.graph import Graph, Node
 from verification.engine.network.operations.base import Operation
+from verification.engine.network.operations.linear import Linear
+from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.product import Product
+from verification.engine.network.operations.reduction import Sum
+from verification.engine.network.operations.shape import Reshape
 from verification.engine.perturbation import Norm
 
 LENGTH, HEIGHT, WIDTH = 3, 6, 8
@@ -50,7 +56,15 @@ class Curves(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.functions: list[Callable[[Tensor], Tensor]] = [
-            *(nn.GELU(), nn.SiLU(), nn.Hardswish(), nn.ReLU6(), nn.Hardtanh(-0.3, 0.4), nn.PReLU(init=-0.4), nn.ELU(0.7)),
+            *(
+                nn.GELU(),
+                nn.SiLU(),
+                nn.Hardswish(),
+                nn.ReLU6(),
+                nn.Hardtanh(-0.3, 0.4),
+                nn.PReLU(init=-0.4),
+                nn.ELU(0.7),
+            ),
             *(nn.SELU(), nn.CELU(1.5), nn.Softplus(2.0), nn.LogSigmoid(), torch.exp, torch.abs, torch.tanh),
             *(lambda x: x**2, lambda x: x**3, lambda x: x.clamp(min=-0.2), lambda x: x.clamp(max=0.1), torch.sigmoid),
         ]
@@ -103,20 +117,38 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
         nn.Conv2d(3, 3, 2, stride=2),
         nn.ConvTranspose2d(3, 3, 2, padding=1),
         nn.ReLU(),
-        nn.ConvTranspose2d(3, 2, 3, stride=2, output_padding=1),
+        nn.ConvTranspose2d(3, 3, 3, stride=2, output_padding=1),
         nn.ReLU(),
     ),
     "max pool": lambda: Layers(nn.Conv2d(3, 3, 2), nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)),
+    "maxima": LessTheMaxima,
     "pooled": Pooled,
     "curves": Curves,
     "joined": Joined,
 }
 
 
+def _broadcast() -> Graph:
+    """A product of two shapes, which no export makes: there they are expanded first."""
+    summed, features = (*CLIP[:3], 1, 1), math.prod(CLIP)
+    linear = Linear(torch.randn(features, 3).double() / 10, torch.zeros(3).double())
+    return Graph(
+        CLIP,
+        (
+            Node(Sum((3, 4)), (0,), summed, "sum", "here"),
+            Node(Product(), (0, 1), CLIP, "product", "here"),
+            Node(Reshape((1, features)), (2,), (1, features), "flat", "here"),
+            Node(linear, (3,), (1, 3), "head", "here"),
+        ),
+    )
+
+
 @functools.cache
 def make_graph(name: str, seed: int = 1) -> Graph:
     """With random weights, larger than usual so that activations leave their linear parts."""
     torch.manual_seed(seed)
+    if name == "broadcast":
+        return _broadcast()
     module = NETWORKS[name]().eval()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -156,19 +188,22 @@ def margin_of(logits: Tensor, label: int) -> float:
 def worst_excess(
     name: str, kind: str, norm: Norm, radius: float, flows: tuple[int, ...] | None = None, seed: int = 1, count: int = 8
 ) -> float:
-    """By how much a network's value leaves its box, or a margin is below its bound, at points of the ball and of an attack."""
+    """By how much a network's value leaves its box, or a class's margin is below its bound, at points of the ball and of an attack.
+
+    Which class is attacked depends on the seed: bounds must hold for all of them.
+    """
     graph, frames = make_graph(name), make_frames(seed)
-    label, points = label_of(graph, frames), points_of(frames, kind, norm, radius, flows)
+    points, attacked_label = points_of(frames, kind, norm, radius, flows), (label_of(graph, frames) + seed) % 3
     with torch.no_grad():
         region = reached(frames, make_space(kind, frames, flows), norm, radius)
         walk = ball_checker._Walk(graph, region, unchecked)
-        bound, worst = walk.margin(label), -float("inf")
-    for a in [*points.draw(count, seed), *attacked(graph, points, label, seed, steps=8)]:
+        bounds, worst = [walk.margin(label) for label in range(3)], -float("inf")
+    for a in [*points.draw(count, seed), *attacked(graph, points, attacked_label, seed, steps=8)]:
         with torch.no_grad():
             values = concrete_values(graph, points.clip_of(a))
         for (low, high), value in zip(walk.boxes, values, strict=True):
             worst = max(worst, float((low - value).max()), float((value - high).max()))
-        worst = max(worst, bound - margin_of(values[-1], label))
+        worst = max(worst, *(bound - margin_of(values[-1], label) for label, bound in enumerate(bounds)))
     return worst
 
 
@@ -213,6 +248,23 @@ def descended(points: Points, weight: Tensor, a: Tensor) -> Tensor:
             break
         a = points.onto(a.detach() - points.steepest(slope) * points.radius * 2 / (1 + step))
     return a.detach()
+
+
+def far_affine_excess() -> float:
+    """The same for three pixels whose rates make any affine field do nothing, and a field that goes far beyond the frame.
+
+    Rates that hold up to the frame's far side do not hold beyond, where nothing changes any more.
+    """
+    rising, falling = [0.2, 0.3, 0.4, 0.5, 1.0], [0.8, 0.7, 0.6, 0.5, 0.44]
+    frames = torch.zeros(2, 3, 5, 5, dtype=torch.float64)
+    frames[:, 0], frames[:, 1] = torch.tensor([rising, falling], dtype=torch.float64).unsqueeze(1)
+    weights = torch.zeros_like(frames)
+    weights[1, 0, 3, 3], weights[1, 1, 2:5:2, 3] = 2.0, 1 / 0.6
+    space = make_space("affine", frames)
+    a = torch.zeros(space.shape, dtype=torch.float64)
+    a[0, 0, 2] = 8.0
+    least = reached(frames, space, Norm.L2, float(space.norm(a, Norm.L2))).least(weights[None, None])
+    return float(least) - float((weights * space.perturbed(frames, space.lift(a))).sum())
 
 
 def some_intervals(seed: int) -> tuple[Tensor, Tensor]:
@@ -269,6 +321,20 @@ def worst_plane(operation: Operation, span: float, seed: int) -> float:
         size = 1 + value.abs() + low.abs() + high.abs()
         for excess in (low - value, value - high, least - value, value - most):
             worst = max(worst, float((excess / size).max()))
+    return worst
+
+
+def worst_maximum(operation: MaxPool, seed: int) -> float:
+    """By how much a maximum leaves what its favourite says, on random boxes (2, 2, 7, 8)."""
+    generator = torch.Generator().manual_seed(seed)
+    centre, half = torch.rand((2, 2, 2, 7, 8), generator=generator, dtype=torch.float64)
+    known, worst = ball_checker._favourites(operation, (centre - half / 3, centre + half / 3)), -float("inf")
+    for _ in range(100):
+        share = (3 * torch.rand(centre.shape, generator=generator, dtype=torch.float64) - 1.5).clamp(-1, 1)
+        x = centre + share * half / 3
+        value, favourite = operation.concrete(x), x.flatten()[known.index]
+        above = torch.where(known.flat, known.ceiling, favourite + known.above)
+        worst = max(worst, float((favourite - value).max()), float((value - above).max()))
     return worst
 
 
