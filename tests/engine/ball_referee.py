@@ -188,9 +188,9 @@ def margin_of(logits: Tensor, label: int) -> float:
 def worst_excess(
     name: str, kind: str, norm: Norm, radius: float, flows: tuple[int, ...] | None = None, seed: int = 1, count: int = 8
 ) -> float:
-    """By how much a network's value leaves its box, or a class's margin is below its bound, at points of the ball and of an attack.
+    """By how much a network's value leaves its box, or a class's margin is below its bound, at points of the ball.
 
-    Which class is attacked depends on the seed: bounds must hold for all of them.
+    Which class is attacked depends on the seed; bounds must hold for all of them.
     """
     graph, frames = make_graph(name), make_frames(seed)
     points, attacked_label = points_of(frames, kind, norm, radius, flows), (label_of(graph, frames) + seed) % 3

@@ -39,6 +39,7 @@ from verification.engine.network import ARCHITECTURES, InputSpecification
 from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.linear import Linear
+from verification.engine.perturbation import FlowSpace
 
 ROUNDED = 1e-12  # what the tests' own sums may be off
 
@@ -128,9 +129,10 @@ def test_on_a_slope_as_straight_as_a_ramp_the_bound_is_exact(kind: str, norm: No
     weights = torch.zeros_like(frames)
     weights[:, :, 3:6, 3:8] = torch.randn((3, 3, 3, 5), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     space = make_space(kind, frames, (2,))
+    assert isinstance(space, FlowSpace)
     rates = weights[2].sum(0) * torch.tensor([0.03, 0.05], dtype=torch.float64).view(2, 1, 1)
     if kind == "translation":
-        rates = rates.sum((1, 2)) / space.scales(norm)
+        rates = rates.sum((1, 2)) * space.stride(norm)
     radius = 1.5 / space.stride(norm)
     known = float((weights * frames).sum() - radius * norm.dual.of(rates))
     assert known == pytest.approx(float(reached(frames, space, norm, radius).least(weights[None, None])), abs=1e-8)
@@ -138,9 +140,14 @@ def test_on_a_slope_as_straight_as_a_ramp_the_bound_is_exact(kind: str, norm: No
 
 def test_a_transposed_convolution_is_pulled_back_by_its_own_transpose() -> None:
     """With as many channels before as after it nothing but the numbers tells it from a convolution."""
-    for options in ({}, {"stride": 2}, {"padding": 1}, {"stride": 2, "padding": 1, "output_padding": 1}):
-        torch.manual_seed(0)
-        network = Layers(nn.ConvTranspose2d(3, 3, 2, **options), nn.ReLU())
+    torch.manual_seed(0)
+    for turned in (
+        nn.ConvTranspose2d(3, 3, 2),
+        nn.ConvTranspose2d(3, 3, 2, stride=2),
+        nn.ConvTranspose2d(3, 3, 3, padding=1),
+        nn.ConvTranspose2d(3, 3, 2, stride=2, padding=1, output_padding=1),
+    ):
+        network = Layers(turned, nn.ReLU())
         graph = export_graph(network.eval(), CLIP).cast(torch.float64, torch.device("cpu"))
         frames = make_frames(1)
         label = label_of(graph, frames)

@@ -18,7 +18,9 @@ from torch.nn.functional import max_pool2d, pad
 
 from verification.engine.certificate.dual import LOST, Dual
 from verification.engine.certificate.forms import gamma
+from verification.engine.errors import UnsupportedOperationError
 from verification.engine.perturbation import FlowSpace, Norm, Space
+from verification.engine.perturbation.spaces.pixels import Pixels
 
 _FAR = 5.0  # pixels; farther away slopes are bounded by the extremes of all those on the way
 _SHARES = (0.1, 0.2, 0.45)  # of the radius, for one pixel: in L2 most take little of it
@@ -39,10 +41,12 @@ class Reached(ABC):
 
 
 def reached(frames: Tensor, space: Space, norm: Norm, radius: float) -> Reached:
-    """For frames (l, 3, h, w) float64 in [0, 1]."""
+    """For frames (l, 3, h, w) float64 in [0, 1]. Raises UnsupportedOperationError for a space that has no rule."""
     if isinstance(space, FlowSpace):
         return ReachedByFlow(frames, space, norm, radius)
-    return ReachedByPixels(frames, norm, radius)
+    if isinstance(space, Pixels):
+        return ReachedByPixels(frames, norm, radius)
+    raise UnsupportedOperationError(f"cannot check: space {space.name!r}")
 
 
 @dataclass(frozen=True)
