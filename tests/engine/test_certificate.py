@@ -165,7 +165,9 @@ TAMPERED: dict[str, tuple[Callable[[Document], None], str]] = {
     "another space": (_set("space", to="blocks:1x2"), "dimensions"),
     "an unknown space": (_set("space", to="rotation"), "no space"),
     "a space of pixels": (_set("space", to="pixels"), "pixels"),
-    "a dense space": (_set("space", to="dense"), "at most"),
+    "a dense space": (_set("space", to="dense"), "dimensions"),
+    "another method": (_set("method", to="ball"), "not split"),
+    "an unknown method": (_set("method", to="faith"), "no method"),
     "more flows": (_set("flows", to=[1, 2]), "dimensions"),
     "no flows": (_set("flows", to=[]), "choose at least one"),
     "a flow that does not exist": (_set("flows", to=[9]), "does not exist"),
@@ -320,14 +322,6 @@ def test_without_clip_and_classifier_nothing_is_called_valid(made: Made) -> None
     assert check_form(replace(made.certificate, radius=1.0)).outcome is Outcome.INVALID
     broken = replace(made.certificate, splits=made.certificate.splits[1:]).sealed()
     assert check_form(broken).outcome is Outcome.INVALID
-
-
-@pytest.mark.parametrize(("space", "lower", "reason"), [("dense", 0.1, "1920 dimensions"), ("pixels", 0.1, "pixels")])
-def test_spaces_that_are_not_cut_into_leaves_are_refused(space: str, lower: float, reason: str, made: Made) -> None:
-    specification = make_specification(1, space=space)
-    search = CellSearch(made.problem, limit=None)
-    with pytest.raises(CertificateError, match=reason):
-        certify(Problem.build(specification), specification, search, lower, lambda: None)
 
 
 def test_nothing_proven_makes_no_certificate(made: Made) -> None:

@@ -19,13 +19,16 @@ from verification.engine.network.export import export_graph
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.arithmetic import Add, Affine
 from verification.engine.network.operations.base import Operation
+from verification.engine.network.operations.clamp import Clamp
 from verification.engine.network.operations.convolution import Convolution
-from verification.engine.network.operations.exponential import Exp
+from verification.engine.network.operations.exponential import Elu, Softplus
 from verification.engine.network.operations.gate import Gate
-from verification.engine.network.operations.gated import Silu
+from verification.engine.network.operations.gated import Gelu, Hardswish, Silu, TanhGelu
 from verification.engine.network.operations.gather import Take
+from verification.engine.network.operations.kinked import Kinked
 from verification.engine.network.operations.linear import Linear
 from verification.engine.network.operations.max_pool import MaxPool
+from verification.engine.network.operations.power import Power
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.reduction import Sum
 from verification.engine.network.operations.relu import Relu
@@ -48,6 +51,15 @@ _OPERATIONS = [
     (Sigmoid(), 1),
     (Tanh(), 1),
     (Silu(), 1),
+    (Gelu(), 1),
+    (Hardswish(), 1),
+    (Elu(0.7, 1.0, 1.2), 1),
+    (Softplus(2.0, 1.0), 1),
+    (Power(2), 1),
+    (Power(3), 1),
+    (Clamp(-0.3, math.inf), 1),
+    (Clamp(-0.3, 0.4), 1),
+    (Kinked(_weights(3, 1, 1)), 1),
     (Product(), 2),
     (Gate(squashed=True), 2),
     (Gate(squashed=False), 2),
@@ -91,7 +103,9 @@ def test_values_lie_in_the_form_that_a_rule_makes(operation: Operation, count: i
     assert share > 0.5 or (offset and not operation.linear_part())  # and such forms are not needlessly wide
 
 
-@pytest.mark.parametrize("operation", [Sigmoid(), Tanh(), Relu(), Relu(0.3)])
+@pytest.mark.parametrize(
+    "operation", [Sigmoid(), Tanh(), Relu(), Relu(0.3), Gelu(), Elu(0.7, 1.0, 1.2), Clamp(-0.3, 0.4)]
+)
 def test_the_whole_graph_of_a_function_lies_in_its_form(operation: Operation) -> None:
     for first, last in [(-1.0, 1.0), (-8.0, 0.5), (-0.1, 9.0), (2.0, 2.5), (-700.0, 800.0), (-3.0, -2.9), (1.0, 1.0)]:
         x = torch.linspace(first, last, 20001, dtype=torch.float64)
@@ -115,8 +129,8 @@ def test_errors_that_are_named_cancel_where_values_are_subtracted() -> None:
 
 def test_an_operation_without_a_rule_is_named() -> None:
     one = torch.ones(1, 1, dtype=torch.float64)
-    with pytest.raises(UnsupportedOperationError, match="cannot check: operation Exp"):
-        image_of(Exp(), [AffineForm(one, one.unsqueeze(1), one, False)])
+    with pytest.raises(UnsupportedOperationError, match="cannot check: operation TanhGelu"):
+        image_of(TanhGelu(), [AffineForm(one, one.unsqueeze(1), one, False)])
 
 
 def _graph() -> tuple[Graph, Tensor]:

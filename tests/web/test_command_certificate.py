@@ -51,7 +51,12 @@ def test_a_certificate_is_written_and_found_valid_again(question: list[str], tmp
     assert refusal.value.returncode == 1
 
 
-def test_where_there_are_no_cells_there_is_no_certificate_and_no_run(question: list[str], tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="cells"):
-        call_command("verify", *question, "--seconds", "600", "--certificate", str(tmp_path / "proof.json"))
-    assert not (tmp_path / "proof.json").exists()
+def test_where_there_are_no_cells_the_certificate_is_of_one_ball(question: list[str], tmp_path: Path) -> None:
+    file, said = tmp_path / "proof.json", StringIO()
+    asked = ["--flows", "1", "--seconds", "600", "--rounds", "1"]
+    call_command("verify", *question, *asked, "--certificate", str(file), "--json", str(tmp_path / "r.json"))
+    made = json.loads(file.read_text())
+    assert (made["method"], made["space"], made["cover"]["splits"]) == ("ball", "dense", [])
+    assert 0 < made["radius"] <= json.loads((tmp_path / "r.json").read_text())["lower"]
+    call_command("check_certificate", str(file), "--video", question[0], *question[1:], stdout=said)
+    assert said.getvalue().startswith("valid")

@@ -109,6 +109,8 @@ def space_of(certificate: Certificate, clip: Clip) -> Space:
 
 def _proven(certificate: Certificate, clip: Clip, classifier: Classifier, pause: Callable[[], None]) -> Verdict:
     space = space_of(certificate, clip)
+    if isinstance(space, FlowSpace) and not certificate.flows:
+        return _invalid("the certificate does not name the flows that may change: choose at least one of them")
     if (space.flows if isinstance(space, FlowSpace) else ()) != certificate.flows:
         return _invalid("the flows of the certificate are not in order")
     if space.dimensions != certificate.dimensions:

@@ -98,7 +98,7 @@ class Ball:
             for share in _SHARES:
                 m = (share * largest).clamp(min=1e-300)
                 x = (-steep / (2 * m)).clamp(low, high)
-                bounds.append(_rounded_down(steep * (x - middle) + m * x.square(), m[..., 0] * radius**2))
+                bounds.append(_rounded_down(steep * (x - middle) + m * x.square(), m[..., 0] * (radius * radius)))
         return torch.stack(bounds).nan_to_num(nan=-math.inf).amax(0) - _SLACK * slopes.abs().sum(-1)
 
 

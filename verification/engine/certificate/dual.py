@@ -12,6 +12,8 @@ from verification.engine.errors import UnsupportedOperationError
 from verification.engine.perturbation import FlowSpace, Norm
 from verification.engine.perturbation.spaces.dense import Dense
 
+#: Squares of numbers below 1e-150 may be lost to a Euclidean norm; all of them together are less than this.
+LOST = 1e-138
 _MULTIPLIERS = 8  # that are tried
 _MOST_DIMENSIONS = 4096  # of spaces other than those of single pixels
 
@@ -35,37 +37,41 @@ class Dual:
         """Whether pixels share the radius, so that most of them have little of it: `sum of squares of what they take`."""
         return self._pixelwise and self.norm is Norm.L2
 
-    def most(self, falls: Falls, budgets: Sequence[float], at: Crop, shape: Sequence[int]) -> Tensor:
+    def most(self, falls: Falls, budgets: Sequence[float], at: Crop) -> Tensor:
         """(N,): the most of `sum signed . delta + spread . |delta|` over the ball, rounded up.
 
         `falls`: signed and spread (N, flows, 2, h, w), for pixels that take at most each of the `budgets`, the last of which is
         the radius. Flows after those have zeros. `at`: the part of the frames (l, 3, h, w) that is left.
         """
-        if not falls[0][0].shape[1]:
-            return falls[0][0].new_zeros(len(falls[0][0]))
-        if not self._pixelwise:
-            return self._of_coordinates(*falls[-1], at, shape) * budgets[-1]
-        flows = falls[0][0].shape[1]
-        moving = self.space.moving[:flows].to(falls[0][0])
+        signed, spread = falls[-1]
+        if not signed.shape[1]:
+            return signed.new_zeros(len(signed))
+        if self.shared:
+            most = _shared(self._of_pixels(falls, at).square().sum((2, 3)).sqrt().flatten(2), budgets)
+        elif self._pixelwise:
+            most = self._of_pixels(falls[-1:], at)[0].flatten(1).norm(self.norm.dual.p, dim=1) * budgets[-1]
+        else:
+            most = self._of_coordinates(signed, spread, at) * budgets[-1]
+        return most * (1 + gamma(2 * signed[0].numel())) + LOST * budgets[-1]
+
+    def _of_pixels(self, falls: Falls, at: Crop) -> Tensor:
+        """(budgets, N, flows, 2, h, w): by how much each component of a pixel's change counts; zero where it may not change."""
+        moving = self.space.moving[: falls[-1][0].shape[1]].to(falls[-1][0])
         alike = moving.shape[1:] == (1, 1)
         mask = (moving if alike else moving[:, at[1], at[2]]).unsqueeze(1)
-        sizes = [(signed.abs() + spread) * mask for signed, spread in falls]
-        if self.norm is Norm.LINF:
-            return sizes[-1].flatten(1).sum(1) * budgets[-1]
-        if self.norm is Norm.L1:
-            return sizes[-1].flatten(1).amax(1) * budgets[-1]
-        slopes = torch.stack([size.square().sum((1, 2)).sqrt().flatten(1) for size in sizes])
-        return _shared(slopes, budgets) * (1 + gamma(2 * sizes[0][0].numel()))
+        return torch.stack([(signed.abs() + spread) * mask for signed, spread in falls])
 
-    def _of_coordinates(self, signed: Tensor, spread: Tensor, at: Crop, shape: Sequence[int]) -> Tensor:
+    def _of_coordinates(self, signed: Tensor, spread: Tensor, at: Crop) -> Tensor:
+        """(N,): the dual norm, `|B^T signed| + |B|^T spread` over the scales."""
         scales = self.space.scales(self.norm)
         if scales is None:
             raise UnsupportedOperationError(
                 f"cannot check: the space {self.space.name!r} in the norm {self.norm.value} has no dual norm in closed form"
             )
-        size = self._summed(signed, self._fields, at, shape).abs() + self._summed(spread, self._fields.abs(), at, shape)
+        fields = self._fields[:, : signed.shape[1], :, at[1], at[2]].flatten(1).T
+        size = (signed.flatten(1) @ fields).abs() + spread.flatten(1) @ fields.abs()
         scaled = size / scales.to(size).expand(self.space.shape).flatten()
-        return torch.linalg.vector_norm(scaled, ord=self.norm.dual.p, dim=1) * (1 + gamma(2 * signed[0].numel()))
+        return torch.linalg.vector_norm(scaled, ord=self.norm.dual.p, dim=1)
 
     @cached_property
     def _fields(self) -> Tensor:
@@ -76,11 +82,6 @@ class Dual:
             )
         unit = torch.eye(self.space.dimensions, dtype=torch.float64)
         return torch.stack([self.space.lift(row.view(self.space.shape)) for row in unit])
-
-    def _summed(self, rates: Tensor, fields: Tensor, at: Crop, shape: Sequence[int]) -> Tensor:
-        """(N, K): `B^T rates`."""
-        fields = fields[:, : rates.shape[1], :, at[1], at[2]].to(rates)
-        return rates.flatten(1) @ fields.flatten(1).T
 
 
 def _shared(slopes: Tensor, budgets: Sequence[float]) -> Tensor:
@@ -101,5 +102,5 @@ def _shared(slopes: Tensor, budgets: Sequence[float]) -> Tensor:
             for z in [(slope / (2 * m)).clamp(low, high)]
         ]
         gain = torch.stack(gains).amax(0).sum(1)
-        best = torch.minimum(best, m[:, 0] * radius**2 + gain)
-    return best * (1 + gamma(4 * slopes.shape[2])) + 1e-90 * radius**2
+        best = torch.minimum(best, m[:, 0] * (radius * radius) + gain)
+    return best * (1 + gamma(4 * slopes.shape[2])) + 1e-90 * (radius * radius)

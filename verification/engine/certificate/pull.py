@@ -126,7 +126,7 @@ def _transposed(operation: Operation, zeros: Sequence[Tensor], a: Tensor) -> lis
     assert part is not None
     if not zeros:
         return []
-    if isinstance(operation, Convolution):
+    if type(operation) is Convolution:  # and not its transpose, which is a subclass
         return [_deconvolved(operation, zeros[0].shape, a)]
     pullback = torch.func.vjp(part.concrete, *zeros)[1]
     return list(torch.vmap(pullback)(a))
@@ -137,7 +137,7 @@ def _deconvolved(operation: Convolution, shape: Sequence[int], a: Tensor) -> Ten
     there = (a != 0).any(2).any(0)  # (b, *places)
     spans = []
     for axis in range(there.dim()):
-        hit = there.movedim(axis, 0).flatten(1).any(1).nonzero()[:, 0] if there.dim() > 1 else there.nonzero()[:, 0]
+        hit = there.movedim(axis, 0).flatten(1).any(1).nonzero()[:, 0]
         spans.append(slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, 1))
     inner = a[(slice(None), spans[0], slice(None), *spans[1:])]
     seen = TRANSPOSE[operation.rank](

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from verification.engine.certificate.dual import Dual
+from verification.engine.certificate.dual import LOST, Dual
 from verification.engine.certificate.forms import gamma
+from verification.engine.errors import UnsupportedOperationError
 from verification.engine.perturbation import FlowSpace, Norm, Space
+from verification.engine.perturbation.spaces.pixels import Pixels
 
 _FAR = 5.0  # pixels; farther away slopes are bounded by the extremes of all those on the way
 _SHARES = (0.1, 0.2, 0.45)  # of the radius, for one pixel: in L2 most take little of it
@@ -39,10 +41,12 @@ class Reached(ABC):
 
 
 def reached(frames: Tensor, space: Space, norm: Norm, radius: float) -> Reached:
-    """For frames (l, 3, h, w) float64 in [0, 1]."""
+    """For frames (l, 3, h, w) float64 in [0, 1]. Raises UnsupportedOperationError for a space that has no rule."""
     if isinstance(space, FlowSpace):
         return ReachedByFlow(frames, space, norm, radius)
-    return ReachedByPixels(frames, norm, radius)
+    if isinstance(space, Pixels):
+        return ReachedByPixels(frames, norm, radius)
+    raise UnsupportedOperationError(f"cannot check: space {space.name!r}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class ReachedByPixels(Reached):
         a = functionals.flatten(1)
         low, high = (side.flatten() for side in self.box())
         box = a.clamp(min=0) @ low + a.clamp(max=0) @ high
-        dual = torch.linalg.vector_norm(a, ord=self.norm.dual.p, dim=1)
+        dual = torch.linalg.vector_norm(a, ord=self.norm.dual.p, dim=1) + LOST
         ball = a @ self.frames.flatten() - self.radius * dual
         size = a.abs().sum(1) + self.radius * dual
         return torch.maximum(box, ball) - gamma(2 * a.shape[1]) * size - 1e-200
@@ -99,9 +103,8 @@ class ReachedByFlow(Reached):
     @cached_property
     def _zones(self) -> list[list[list[Tensor]]]:
         """For each budget and frame the slopes: see `_Slopes`."""
-        side = float(max(self.frames.shape[2:]))
         return [
-            [_slopes(frame, min(reach, side)) for frame, reach in zip(self.frames, self._reach(budget), strict=True)]
+            [_slopes(frame, reach) for frame, reach in zip(self.frames, self._reach(budget), strict=True)]
             for budget in self._budgets
         ]
 
@@ -113,7 +116,7 @@ class ReachedByFlow(Reached):
                 lows.append(frame)
                 highs.append(frame)
                 continue
-            n = min(math.ceil(reach), max(frame.shape[1:]))
+            n = math.ceil(min(reach, max(frame.shape[1:])))
             steep = sum(torch.stack([part.abs() for part in slopes[i : i + 4]]).amax(0) for i in (0, 4))
             change = reach * steep * (1 + 1e-9) + 1e-14
             highs.append(torch.minimum(frame + change, _greatest(frame, n, n)))
@@ -132,7 +135,7 @@ class ReachedByFlow(Reached):
             rates = [_rates(positive, negative, slopes[i : i + 4]) for i in (0, 4)]
             signed, spread = (torch.stack([rate[i] for rate in rates], 2) for i in (0, 1))
             falls.append((_of_flows(signed, at[0].start), _of_flows(spread, at[0].start)))
-        fall = self._dual.most(falls, self._budgets, at, self.frames.shape)
+        fall = self._dual.most(falls, self._budgets, at)
         # Sums over pixels may cancel, but not their rounding. Slopes are at most 1.
         farthest = max(self._reach(self.radius))
         rounding = gamma(8 * a[0].numel()) * (size + fall + 16 * farthest * a.abs().flatten(1).sum(1))
@@ -212,8 +215,8 @@ def _at(frame: Tensor, offset: float) -> Tensor:
 
 
 def _all_slopes(frame: Tensor, reach: float, beside: float) -> list[Tensor]:
-    """The extremes of all steps between neighbours on the way."""
-    n, m = math.ceil(reach), math.ceil(beside)
+    """The extremes of all steps between neighbours on the way, those of the edge that goes on among them."""
+    n, m = (math.ceil(min(far, size)) for far, size in ((reach, frame.shape[-1]), (beside, frame.shape[-2])))
     step = pad(frame.diff(dim=-1), (1, 1))  # before and behind each pixel
     most, least = (sign * _greatest(sign * step, m, n)[..., :-1] for sign in (1.0, -1.0))
     behind, before = (sign * _greatest(sign * step, m, n)[..., 1:] for sign in (1.0, -1.0))
