@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ from benchmarks.bounds import Case, Rows
 from verification.engine.bounds.problem import Problem
 from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
 from verification.engine.search.pixel_changes import PixelChanges, PixelDifferences
+
+T = TypeVar("T")
 
 _HEADER = (
     "network", "pixels", "a pixel (s)", "of it flow (s)", "a frame (s)", "exact, all frames (s)", "ratio",
@@ -73,7 +76,8 @@ def compared(case: Case, sample: int | None, repeats: int) -> tuple[str, ...]:
     clip = problem.frames.double()
     length, height, width = len(clip), *clip.shape[2:]
     frame = length // 2  # moved by the flow before it
-    exact, took = _timed(lambda: by_imposition(problem, differences), repeats)
+    (exact, values), took = _timed(lambda: exactly(problem, differences), repeats)
+    print(f"{case.name}: exact gradient {took:.3g} s", file=sys.stderr, flush=True)
     whole = torch.randperm(height * width, generator=torch.Generator().manual_seed(0))
     pixels = whole.sort().values if sample is None else whole[:sample]
     found = by_differences(differences, clip, frame, pixels)
@@ -83,7 +87,7 @@ def compared(case: Case, sample: int | None, repeats: int) -> tuple[str, ...]:
     paper = found.changes.gradient
     ours = exact[frame - 1].flatten(1)[:, pixels]
     both = torch.stack([paper, paper])
-    pulled = by_pixels(differences, clip)[frame].sum(0).flatten()[pixels]
+    pulled = values[frame].sum(0).flatten()[pixels]
     functional = torch.where(found.changes.flow > 0, pulled / found.changes.flow, 0.0)
     return (
         case.name,
@@ -104,24 +108,22 @@ def by_differences(differences: PixelDifferences, clip: Tensor, frame: int, pixe
     began = time.process_time()
     with torch.no_grad():
         loss = differences.loss(clip)
-    parts = [differences.measure(clip, loss, frame, batch) for batch in pixels.split(differences.batch)]
+    parts: list[PixelChanges] = []
+    for batch in pixels.split(differences.batch):
+        parts.append(differences.measure(clip, loss, frame, batch))
+        spent = time.process_time() - began
+        print(f"{sum(len(part.loss) for part in parts)} pixels, {spent:.3g} s", file=sys.stderr, flush=True)
     changes = PixelChanges(*(torch.cat([getattr(p, name) for p in parts]) for name in ("loss", "frame", "flow")))
     return Differences(pixels, changes, time.process_time() - began)
 
 
-def by_imposition(problem: Problem, differences: PixelDifferences) -> Tensor:
-    """(l-1, 2, h, w): the exact gradient of the loss by every component of every flow, at the clip."""
+def exactly(problem: Problem, differences: PixelDifferences) -> tuple[Tensor, Tensor]:
+    """The exact gradient of the loss at the clip: by every component of every flow, (l-1, 2, h, w); and what it is on the way,
+    by the values of the pixels, (l, 3, h, w)."""
     delta = torch.zeros(problem.space.delta_shape, dtype=torch.float64, requires_grad=True)
     clip = problem.space.perturbed(problem.frames.double(), delta)
-    (gradient,) = torch.autograd.grad(differences.loss(clip), delta)
-    return gradient
-
-
-def by_pixels(differences: PixelDifferences, clip: Tensor) -> Tensor:
-    """(l, 3, h, w): the gradient of the loss by the pixels' values, what the differences of Eq. 10 come from."""
-    seen = clip.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(differences.loss(seen), seen)
-    return gradient
+    by_flow, by_values = torch.autograd.grad(differences.loss(clip), (delta, clip))
+    return by_flow, by_values
 
 
 def extraction_seconds(differences: PixelDifferences, frame: Tensor, repeats: int = 5) -> float:
@@ -133,7 +135,7 @@ def cosine(one: Tensor, other: Tensor) -> float:
     return float(torch.cosine_similarity(one.flatten(), other.flatten(), dim=0))
 
 
-def _timed(work: Callable[[], Tensor], repeats: int) -> tuple[Tensor, float]:
+def _timed(work: Callable[[], T], repeats: int) -> tuple[T, float]:
     times = []
     for _ in range(repeats):
         began = time.process_time()
