@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.engine.questions import Recording, make_specification
-from verification.engine import Budget, CheckpointError, Norm, Result, Specification, verify
+from verification.engine import Budget, CheckpointError, Norm, Result, Specification, UpperMethod, verify
 from verification.engine.result import GamePicture
 
 
@@ -67,6 +67,7 @@ def test_a_spent_budget_stays_spent_and_the_example_is_still_there(first: tuple[
         {"radius": 5.0},
         {"seed": 3},
         {"space": "translation"},
+        {"upper_method": UpperMethod.FINITE_DIFFERENCE},
         {"query": True, "radius": 5.0},
     ],
 )

@@ -104,6 +104,18 @@ def test_a_run_extracts_flow_as_it_was_asked(monkeypatch: pytest.MonkeyPatch) ->
         assert json.loads(file.read())["extractor"] == "horn-schunck:warps=2"
 
 
+def test_a_run_looks_for_examples_as_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=120.0, space="translation", upper_method="finite-difference")
+    interrupt(monkeypatch, cancelling(verification), found_something)
+    run(verification)
+    assert verification.upper is not None and verification.lower <= verification.upper, verification.error
+    with verification.artifacts.get(kind=Artifact.Kind.ADVERSARIAL_FLOWS).file.open("rb") as file:
+        delta = np.load(BytesIO(file.read()))["delta"]
+    np.testing.assert_array_equal(delta[..., 0], delta[..., 1])  # the paper has one number for both components
+    with verification.artifacts.get(kind=Artifact.Kind.RESULT).file.open("rb") as file:
+        assert json.loads(file.read())["upper_method"] == "finite-difference"
+
+
 def test_a_run_records_bounds_events_pictures_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
     verification = queued(seconds=120.0)
     interrupt(monkeypatch, cancelling(verification), found_both)

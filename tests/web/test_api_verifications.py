@@ -45,6 +45,7 @@ def test_create_queues_the_question(
         "seconds": 30,
         "seed": 7,
         "certificate": True,
+        "upper_method": "finite-difference",
         "name": "Hall camera",
     }
     with django_capture_on_commit_callbacks(execute=True):
@@ -83,6 +84,7 @@ def test_create_takes_what_is_left_out_from_the_classifier_and_the_defaults(clie
         ("extractor", "magic"),
         ("extractor", "farneback:winsize=0"),
         ("extractor", ""),
+        ("upper_method", "guess"),
         ("device", "abacus"),
         ("video", "00000000-0000-4000-8000-000000000000"),
         ("classifier", "not an id"),

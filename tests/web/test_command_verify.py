@@ -116,6 +116,21 @@ def check_folder(folder: Path, document: dict[str, Any], classifier: Path) -> No
     assert int(logits.argmax()) == document["upper_label"] != document["label"]
 
 
+def test_the_papers_finite_differences_find_an_example_too(
+    run: Callable[..., tuple[int, str, str]], video: Path, classifier: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "result.json"
+    question = ("--space", "translation", "--upper", "finite-difference", "--rounds", 4, "--seconds", 600)
+
+    code, _, errors = run(video, "--classifier", classifier, *question, "--json", target)
+
+    assert (code, errors) == (0, "")
+    document = json.loads(target.read_text())
+    assert document["upper_method"] == "finite-difference"
+    assert document["upper_label"] != document["label"]
+    assert 0 < document["lower"] <= document["upper"]
+
+
 def test_pixels_are_perturbed_and_measured_in_their_values(
     run: Callable[..., tuple[int, str, str]], video: Path, classifier: Path, tmp_path: Path
 ) -> None:
@@ -180,7 +195,8 @@ def wait_until_busy(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("nothing.mp4", "--classifier", "nothing.safetensors"), ("--norm", "l7"), ("--unknown",)]
+    "arguments",
+    [("nothing.mp4", "--classifier", "nothing.safetensors"), ("--norm", "l7"), ("--upper", "guess"), ("--unknown",)],
 )
 def test_bad_input_is_one_line_and_exit_code_two(
     run: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...]
@@ -208,6 +224,10 @@ def test_bad_input_is_one_line_and_exit_code_two(
         (("{video}", "--classifier", "{classifier}", "--flows", "0,9"), "flows 1 to 3"),
         (("{video}", "--classifier", "{classifier}", "--flows", "two"), "for example 1,3"),
         (("{video}", "--classifier", "{classifier}", "--space", "pixels", "--flows", "1"), "leave the choice of flows"),
+        (
+            ("{video}", "--classifier", "{classifier}", "--space", "pixels", "--upper", "finite-difference"),
+            "choose another space than pixels",
+        ),
         (("{video}", "--classifier", "{classifier}", "--flow", "gunnar"), "farneback, horn-schunck, lucas-kanade, dis"),
         (("{video}", "--classifier", "{classifier}", "--flow", "dis:speed=1"), "it has finest_scale, patch_size"),
         (("{video}", "--classifier", "{classifier}", "--flow", "dis:patch_size=12"), "18 pixels a side, not 16x16"),

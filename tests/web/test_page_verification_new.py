@@ -50,6 +50,7 @@ def test_the_form_starts_a_verification_and_leads_to_it(client, user, answers, v
     assert (started.video, started.classifier, started.created_by) == (video, classifier, user)
     assert (started.frames, started.norm, started.space, started.flows) == (4, "l2", "dense", None)
     assert not started.certificate
+    assert started.upper_method == "gradient"
     assert started.status == "queued"
 
 
@@ -66,6 +67,7 @@ def test_every_answer_counts(client, answers):
         "certificate": "on",
         "lower_method": "grid",
         "tau": "0.25",
+        "upper_method": "finite-difference",
         "seconds": "5.5",
         "seed": "7",
     }
@@ -75,6 +77,7 @@ def test_every_answer_counts(client, answers):
     assert (started.frames, started.sampling) == (4, "floor")
     assert (started.query, started.certificate) == (True, True)
     assert (started.lower_method, started.tau) == ("grid", 0.25)
+    assert started.upper_method == "finite-difference"
     assert (started.flows, started.radius, started.seconds, started.seed) == ([1, 2, 3], 0.5, 5.5, 7)
 
 

@@ -144,6 +144,15 @@ def test_it_holds_what_is_needed_to_repeat_it(client: Client, team: Team) -> Non
         assert fact in text
 
 
+def test_it_says_how_examples_were_looked_for(client: Client, team: Team) -> None:
+    usual, papers = (
+        page(client, make_ended(team, upper_method=method)) for method in ("gradient", "finite-difference")
+    )
+    assert "The exact gradient" in usual and "--upper" not in usual
+    assert "The paper's finite differences" in papers
+    assert "--space dense --upper finite-difference --flow farneback" in papers
+
+
 def test_names_are_shown_as_text(client: Client, team: Team) -> None:
     verification = make_ended(team, name="<script>alert(1)</script>")
     html = client.get(f"/verifications/{verification.pk}/report/").content.decode()

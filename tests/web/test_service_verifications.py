@@ -52,6 +52,8 @@ def test_create_saves_and_sends_one_message(
         ({"lower_method": "grid", "space": "pixels"}, "lower_method", "another space"),
         ({"tau": 0.5}, "tau", "step of a grid"),
         ({"tau": 0.0, "lower_method": "grid"}, "tau", "above zero"),
+        ({"upper_method": "guess"}, "upper_method", "gradient, finite-difference"),
+        ({"upper_method": "finite-difference", "space": "pixels"}, "upper_method", "another space"),
         ({"seconds": 0.0}, "seconds", "above zero"),
         ({"seconds": float("inf")}, "seconds", "at most"),
         ({"seconds": 1e9}, "seconds", "at most"),

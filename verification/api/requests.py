@@ -58,6 +58,12 @@ class VerificationRequest(serializers.Serializer[Verification]):
         allow_null=True,
         help_text="The step of the grid in pixels of flow; null: derived from Lipschitz constants.",
     )
+    upper_method = serializers.ChoiceField(
+        choices=Verification.UpperMethod.choices,
+        required=False,
+        help_text="How adversarial examples are looked for: by the exact gradient; or by the paper's finite differences, a "
+        "forward pass for every pixel of every frame, for reference. Not in the space pixels.",
+    )
     query = serializers.BooleanField(
         required=False, help_text="Only whether the radius is safe is asked: the first example within it ends the run."
     )

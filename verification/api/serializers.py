@@ -175,6 +175,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "radius",
             "lower_method",
             "tau",
+            "upper_method",
             "query",
             "certificate",
             "seconds",

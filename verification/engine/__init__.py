@@ -19,7 +19,7 @@ from verification.engine.network import ARCHITECTURES, Classifier, load_classifi
 from verification.engine.observer import Observer
 from verification.engine.perturbation import Norm
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
-from verification.engine.specification import Budget, LowerMethod, Specification
+from verification.engine.specification import Budget, LowerMethod, Specification, UpperMethod
 
 __all__ = [
     "ARCHITECTURES",
@@ -42,6 +42,7 @@ __all__ = [
     "Specification",
     "SpecificationError",
     "Status",
+    "UpperMethod",
     "VideoInfo",
     "load_classifier",
     "probe_video",

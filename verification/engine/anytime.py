@@ -18,14 +18,14 @@ from verification.engine.game.play import Play, build_proof
 from verification.engine.ledger import Ledger
 from verification.engine.observer import Observer
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
-from verification.engine.search import MinimumNormSearch, confirm
+from verification.engine.search import build_search, confirm
 from verification.engine.specification import Specification
 
 _SEARCH_SHARE = 0.35  # of the time, while both are at work
 _HEAD_START = (3.0, 0.15)  # the search goes first for at most that many seconds, and that share of the budget
 _LEAST_SECONDS = 2.0  # of work that a first run gets, however long the preparation took
 _SLICE_SECONDS = 0.5
-_SLICE = 16  # gradient evaluations of a search slice when rounds are counted
+_SLICE = 16  # evaluations of a search slice when rounds are counted
 _ASK_SECONDS = 0.2  # between two questions whether to stop
 _PICTURE_SECONDS = 0.5
 _CHECKPOINT_SECONDS = 2.0
@@ -90,7 +90,7 @@ class _Run:
         observer.started(self.problem.label, self.confidence)
         self.extractor = build_extractor(specification.extractor)
         self.flow = specification.extract_flow()
-        self.search = MinimumNormSearch(self.problem, specification.radius, specification.seed)
+        self.search = build_search(specification, self.problem)
         room = specification.budget.memory * 1e9
         self.proof = build_proof(specification, self.problem, room)
         self.adversarial: AdversarialExample | None = None
@@ -180,6 +180,8 @@ class _Run:
             return Status.CONVERGED
         if self.stopped:
             return Status.STOPPED
+        if self.search.finished and self.proof.finished:
+            return Status.EXHAUSTED  # nothing is left to do with the rest of the time
         spent = budget.rounds is not None and self.rounds >= budget.rounds
         return Status.EXHAUSTED if spent or self.clock.now >= self._deadline else None
 
@@ -206,6 +208,8 @@ class _Run:
     def _search_is_due(self) -> bool:
         if self.proof.finished:
             return True
+        if self.search.finished:
+            return False
         if self.specification.budget.rounds is not None:
             return self.rounds % 2 == 0  # the clock has no say where runs shall be repeatable
         search, proof = self._spent["search"], self._spent["proof"]
@@ -218,6 +222,9 @@ class _Run:
         began = time.monotonic()
         candidate = self.search.step(self._check, self._evaluations)
         self._pace(time.monotonic() - began)
+        self._unsaved = self._unsaved or self.search.laborious
+        if self.search.finished:
+            self.observer.event("The search for adversarial examples has nothing left to try.")
         if candidate is None or (self.ledger.upper is not None and candidate.norm >= self.ledger.upper):
             return
         confirmed = confirm(self.problem, candidate.a, self.flow, self.extractor, self.specification.radius)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import struct
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -12,16 +12,14 @@ from torch import Tensor
 
 from verification.engine.errors import CheckpointError
 from verification.engine.result import BoundPoint
-
-if TYPE_CHECKING:
-    from verification.engine.specification import Specification
+from verification.engine.specification import Specification, UpperMethod
 
 _KEY = "flowverify.checkpoint"
 PROOF = "proof."  #: before the names of the proof's tensors
 _VERSION = 4  # raised with every mended bound: what an older engine believed is not taken over
 
 
-def fingerprint(specification: "Specification") -> str:
+def fingerprint(specification: Specification) -> str:
     """Hash of everything on which the two bounds depend; the budget and the device are free to change."""
     clip, classifier = specification.clip, specification.classifier
     question = {
@@ -39,6 +37,8 @@ def fingerprint(specification: "Specification") -> str:
         "extractor": specification.extractor,
         "seed": specification.seed,
     }
+    if specification.upper_method is not UpperMethod.GRADIENT:  # what was written before there was a choice stays valid
+        question["upper_method"] = specification.upper_method.value
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
@@ -91,8 +91,8 @@ class Checkpoint:
             raise CheckpointError("the checkpoint is damaged; start the verification anew") from error
         if checkpoint.fingerprint != question:
             raise CheckpointError(
-                "the checkpoint belongs to another question (clip, classifier, norm, space, flows, radius, seed or the way "
-                "to the lower bound differ); start the verification anew"
+                "the checkpoint belongs to another question (clip, classifier, norm, space, flows, radius, seed or the ways "
+                "to the bounds differ); start the verification anew"
             )
         return checkpoint
 

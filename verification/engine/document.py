@@ -68,6 +68,7 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
         "radius": specification.radius,
         "query": specification.query,
         "lower_method": specification.lower_method.value,
+        "upper_method": specification.upper_method.value,
         "budget": asdict(specification.budget),
         "seed": specification.seed,
         "extractor": specification.extractor,

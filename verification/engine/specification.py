@@ -22,6 +22,15 @@ class LowerMethod(StrEnum):
     ROOT = "root"  #: one linear bound over the whole ball
 
 
+class UpperMethod(StrEnum):
+    """How the search for adversarial examples gets its gradients."""
+
+    GRADIENT = "gradient"  #: exactly, by one backward pass through imposition and network
+    FINITE_DIFFERENCE = (
+        "finite-difference"  #: the paper's Eqs. 8 to 10, one forward pass for every pixel; the reference
+    )
+
+
 @dataclass(frozen=True)
 class Budget:
     """When to stop: after `seconds`, or after `rounds` where that comes first.
@@ -54,8 +63,9 @@ class Specification:
 
     `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
     limit: the search may go as far as it must. `lower_method`: how the lower bound is proven; `tau`: the
-    grid's atomic manipulation, in the coordinates' unit, None to derive it (Eq. 5). `query`: only whether `radius` is
-    safe is asked, and the first adversarial example within it ends the run. `extractor`: of the flow, kept in its one spelling.
+    grid's atomic manipulation, in the coordinates' unit, None to derive it (Eq. 5). `upper_method`: how adversarial examples
+    are looked for. `query`: only whether `radius` is safe is asked, and the first adversarial example within it ends the run.
+    `extractor`: of the flow, kept in its one spelling.
     `device`: any torch device string.
     """
 
@@ -68,6 +78,7 @@ class Specification:
     budget: Budget = field(default_factory=Budget)
     lower_method: LowerMethod = LowerMethod.CELLS
     tau: float | None = None
+    upper_method: UpperMethod = UpperMethod.GRADIENT
     query: bool = False
     seed: int = 0
     extractor: str = DEFAULT_EXTRACTOR
@@ -103,6 +114,10 @@ class Specification:
             raise SpecificationError(f"tau must be a length above zero, in pixels of flow, not {self.tau}")
         if self.lower_method is LowerMethod.GRID and self.unit is not Unit.FLOW:
             raise SpecificationError("the grid is made of manipulations of the flow: choose another space than pixels")
+        if self.upper_method is UpperMethod.FINITE_DIFFERENCE and self.unit is not Unit.FLOW:
+            raise SpecificationError(
+                "finite differences are taken of the flow: choose another space than pixels, or the exact gradient"
+            )
 
     @property
     def unit(self) -> Unit:

@@ -20,6 +20,7 @@ from verification.engine import (
     Result,
     Specification,
     Status,
+    UpperMethod,
     verify,
 )
 from verification.engine.network import check_clip
@@ -108,6 +109,7 @@ def _specification(verification: Verification) -> Specification:
         tau=verification.tau,
         query=verification.query,
         lower_method=LowerMethod(verification.lower_method),
+        upper_method=UpperMethod(verification.upper_method),
         budget=Budget(seconds=verification.seconds, memory=settings.FLOWVERIFY_MEMORY_GB),
         seed=verification.seed,
         extractor=verification.extractor,

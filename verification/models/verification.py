@@ -46,6 +46,12 @@ class Verification(TeamOwned):
         GRID = "grid", "The paper's grid"
         ROOT = "root", "One ball alone"
 
+    class UpperMethod(models.TextChoices):
+        """How adversarial examples are looked for; the engine's words."""
+
+        GRADIENT = "gradient", "The exact gradient"
+        FINITE_DIFFERENCE = "finite-difference", "The paper's finite differences"
+
     class Guarantee(models.TextChoices):
         """What a number is worth; the engine's words."""
 
@@ -76,6 +82,7 @@ class Verification(TeamOwned):
     radius = models.FloatField(null=True, blank=True)  #: in the unit of the space; null: no limit
     lower_method = models.CharField(max_length=10, choices=LowerMethod.choices, default=LowerMethod.CELLS)
     tau = models.FloatField(null=True, blank=True)  #: of the grid; null: derived
+    upper_method = models.CharField(max_length=20, choices=UpperMethod.choices, default=UpperMethod.GRADIENT)
     query = models.BooleanField(default=False)  #: only whether `radius` is safe is asked
     certificate = models.BooleanField(default=False)  #: wanted of the lower bound, when it is final
     seconds = models.FloatField()  #: budget

@@ -188,6 +188,14 @@ class VerificationForm(forms.Form):
         widget=forms.NumberInput({"placeholder": "Derived", "step": "any"}),
         help_text="Only for the paper's grid: the length of an atomic manipulation. Empty: from certified Lipschitz constants.",
     )
+    upper_method = forms.ChoiceField(
+        required=False,
+        choices=Verification.UpperMethod.choices,
+        initial=Verification.UpperMethod.GRADIENT,
+        label="Search",
+        help_text="For adversarial examples. The paper's takes a forward pass for every pixel of every frame: it is there to "
+        "compare.",
+    )
     seconds = forms.FloatField(
         initial=60,
         label="Budget, s",
@@ -228,6 +236,9 @@ class VerificationForm(forms.Form):
 
     def clean_lower_method(self) -> str:
         return self.cleaned_data["lower_method"] or Verification.LowerMethod.CELLS
+
+    def clean_upper_method(self) -> str:
+        return self.cleaned_data["upper_method"] or Verification.UpperMethod.GRADIENT
 
     def clean_extractor(self) -> str:
         return self.cleaned_data["extractor"] or DEFAULT_EXTRACTOR

@@ -18,6 +18,7 @@ def verify_command(verification: Verification) -> str:
     words += ["--query"] if verification.query else []
     words += [] if verification.lower_method == "cells" else ["--lower", verification.lower_method]
     words += [] if verification.tau is None else ["--tau", repr(verification.tau)]
+    words += [] if verification.upper_method == "gradient" else ["--upper", verification.upper_method]
     words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
     words += ["--seed", str(verification.seed)]
     # Where there can be no certificate the command line would refuse to begin.

@@ -161,6 +161,7 @@ def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact
         NamedFact("Space and norm", f"{verification.space}, {terms.NORM_NAMES[verification.norm]}"),
         NamedFact("Radius", radius),
         NamedFact("Proof", verification.get_lower_method_display()),
+        NamedFact("Search", verification.get_upper_method_display()),
         NamedFact("Budget", numbers.duration(verification.seconds)),
         NamedFact("Seed", str(verification.seed)),
         NamedFact("Device", verification.device),

@@ -14,7 +14,7 @@ from verification.engine.clip import Part, sampled_frames
 from verification.engine.errors import EngineError
 from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
 from verification.engine.perturbation import Norm, Unit, check_space, unit_of
-from verification.engine.specification import LowerMethod
+from verification.engine.specification import LowerMethod, UpperMethod
 from verification.live.publish import publish_status
 from verification.models import Bound, Classifier, Verification, Video
 from verification.services.classifiers import stored_options
@@ -42,6 +42,7 @@ def create_verification(
     radius: float | None = None,
     lower_method: str = "cells",
     tau: float | None = None,
+    upper_method: str = "gradient",
     query: bool = False,
     certificate: bool = False,
     seconds: float = 60.0,
@@ -76,6 +77,7 @@ def create_verification(
         radius=_checked_radius(radius, unit_of(space)),
         lower_method=_one_of("lower_method", lower_method, [str(known) for known in LowerMethod]),
         tau=_checked_tau(tau, lower_method, space),
+        upper_method=_checked_upper_method(upper_method, space),
         query=_checked_query(query, radius),
         certificate=certificate,
         seconds=_checked_seconds(seconds),
@@ -222,6 +224,16 @@ def _checked_tau(tau: float | None, lower_method: str, space: str) -> float | No
     if tau is not None and not (math.isfinite(tau) and tau > 0):
         raise Invalid(f"Tau must be a length above zero, in pixels of flow, not {tau:g}.", "tau")
     return tau
+
+
+def _checked_upper_method(upper_method: str, space: str) -> str:
+    _one_of("upper_method", upper_method, [str(known) for known in UpperMethod])
+    if upper_method == UpperMethod.FINITE_DIFFERENCE and unit_of(space) is not Unit.FLOW:
+        raise Invalid(
+            "Finite differences are taken of the flow: choose another space than pixels, or the exact gradient.",
+            "upper_method",
+        )
+    return upper_method
 
 
 def _checked_query(query: bool, radius: float | None) -> bool:

@@ -1,6 +1,9 @@
 """Upper bounds: searches for the nearest adversarial example, and its confirmation."""
 
 from verification.engine.search.adversarial import confirm
-from verification.engine.search.minimum_norm import AdversarialCandidate, MinimumNormSearch
+from verification.engine.search.choice import build_search
+from verification.engine.search.finite_difference import FiniteDifferenceSearch
+from verification.engine.search.minimum_norm import MinimumNormSearch
+from verification.engine.search.search import AdversarialCandidate, Search
 
-__all__ = ["AdversarialCandidate", "MinimumNormSearch", "confirm"]
+__all__ = ["AdversarialCandidate", "FiniteDifferenceSearch", "MinimumNormSearch", "Search", "build_search", "confirm"]

@@ -6,7 +6,6 @@ around the best that is known. The sequence depends on the seed and on nothing e
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from verification.engine.bounds.problem import Problem
 from verification.engine.search.descent import Plan, descend
 from verification.engine.search.polish import polish
+from verification.engine.search.search import Search
 from verification.engine.search.start import Start, first_order_start
 
 _LENGTH = 60  # gradient evaluations of one descent
@@ -22,59 +22,34 @@ _SCREENING = 40  # and of the first descent towards a class
 _TARGETS = 10  # classes that are tried one by one
 _FIRST = 0.1  # the first point lies at this share of the first-order distance, which overestimates it
 _HOPELESS = 1.25  # a descent that is halfway through and this much above the best is given up
-_NEWS = 1e-3  # relative progress that is worth reporting
 
 
-@dataclass(frozen=True)
-class AdversarialCandidate:
-    """Coordinates `a` (float64) that change the class, and the norm of their perturbation. Not yet confirmed."""
-
-    a: Tensor
-    norm: float
-
-
-class MinimumNormSearch:
-    """Anytime: every `step` does a bounded number of gradient evaluations. `limit`: only norms up to it count."""
+class MinimumNormSearch(Search):
+    """Its evaluations are gradients through imposition and network."""
 
     def __init__(self, problem: Problem, limit: float | None = None, seed: int = 0) -> None:
-        self.problem, self.seed = problem, seed
-        self.limit = math.inf if limit is None else limit
-        self.best: Tensor | None = None  # coordinates, float64
-        self.norm = math.inf
+        super().__init__(problem, limit)
+        self.seed = seed
         self.attempt = 0  # number of the descent that comes next or is under way
         self._order: list[int] | None = None
-        self._told = math.inf
         self._work: Iterator[None] | None = None
 
-    def step(self, check: Callable[[], None], evaluations: int = 16) -> AdversarialCandidate | None:
-        """`evaluations` gradient evaluations. Returns the best point if it became better by enough to matter.
-
-        `check` is called before each evaluation and may raise `errors.Stopped`; what was found before is kept.
-        """
-        for _ in range(evaluations):
-            check()
-            if self._work is None:
-                self._work = self._descent(check)
-            try:
-                next(self._work)
-            except StopIteration:
-                self._work, self.attempt = None, self.attempt + 1
-        if self.best is None or self.norm >= self._told * (1 - _NEWS):
-            return None
-        self._told = self.norm
-        return AdversarialCandidate(self.best, self.norm)
+    def _evaluate(self, check: Callable[[], None]) -> None:
+        if self._work is None:
+            self._work = self._descent(check)
+        try:
+            next(self._work)
+        except StopIteration:
+            self._work, self.attempt = None, self.attempt + 1
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What `restore` needs, as JSON and tensors. A descent under way begins again after `restore`."""
-        tensors = {} if self.best is None else {"best": self.best.cpu()}
+        """A descent under way begins again after `restore`."""
+        _, tensors = super().state()
         return {"attempt": self.attempt}, tensors
 
     def restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        super().restore(state, tensors)
         self.attempt, self._work = int(state["attempt"]), None
-        if "best" in tensors:
-            self.best = tensors["best"].to(self.problem.frames.device)
-            self.norm = self.problem.norm_of(self.best)
-            self._told = self.norm
 
     def _descent(self, check: Callable[[], None]) -> Iterator[None]:
         """One descent and its polishing; yields after every gradient evaluation."""
@@ -91,11 +66,6 @@ class MinimumNormSearch:
             yield
         if found is not None:
             self._keep(polish(self.problem, found, check))
-
-    def _keep(self, a: Tensor) -> None:
-        norm = self.problem.norm_of(a)
-        if norm < self.norm and norm <= self.limit:
-            self.best, self.norm = a, norm
 
     def _plan(self, check: Callable[[], None]) -> tuple[Plan, Tensor]:
         """What the descent number `attempt` does, and where it starts."""

@@ -15,7 +15,17 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from verification.demo.footage import FootageError
-from verification.engine import DEFAULT_EXTRACTOR, EXTRACTORS, Budget, EngineError, LowerMethod, Norm, Result, verify
+from verification.engine import (
+    DEFAULT_EXTRACTOR,
+    EXTRACTORS,
+    Budget,
+    EngineError,
+    LowerMethod,
+    Norm,
+    Result,
+    UpperMethod,
+    verify,
+)
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
 from verification.engine.perturbation import spellings
@@ -142,6 +152,13 @@ def _add_question_arguments(parser: CommandParser) -> None:
         type=float,
         metavar="T",
         help="the step of --lower grid, in pixels of flow (default: from Lipschitz constants)",
+    )
+    parser.add_argument(
+        "--upper",
+        choices=[method.value for method in UpperMethod],
+        default=UpperMethod.GRADIENT.value,
+        help="how adversarial examples are looked for: by the exact gradient; or by the paper's finite differences, a forward "
+        "pass for every pixel of every frame, for reference",
     )
     parser.add_argument("--seconds", type=float, metavar="S", default=60.0, help="the budget")
     parser.add_argument(
