@@ -53,7 +53,7 @@ def test_a_certificate_is_written_and_found_valid_again(question: list[str], tmp
 
 def test_where_there_are_no_cells_the_certificate_is_of_one_ball(question: list[str], tmp_path: Path) -> None:
     file, said = tmp_path / "proof.json", StringIO()
-    asked = ["--flows", "1", "--seconds", "600", "--rounds", "1"]
+    asked = ["--flows", "1", "--seconds", "600", "--rounds", "4"]
     call_command("verify", *question, *asked, "--certificate", str(file), "--json", str(tmp_path / "r.json"))
     made = json.loads(file.read_text())
     assert (made["method"], made["space"], made["cover"]["splits"]) == ("ball", "dense", [])
