@@ -1,5 +1,6 @@
 """How much perturbations of a bounded norm can do: the dual norm of a space of flows, as the checker computes it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from verification.engine.perturbation.spaces.dense import Dense
 #: Squares of numbers below 1e-150 may be lost to a Euclidean norm; all of them together are less than this.
 LOST = 1e-138
 _MULTIPLIERS = 8  # that are tried
-_MOST_DIMENSIONS = 4096  # of spaces other than those of single pixels
+_MOST_ELEMENTS = 1 << 28  # of the fields of all coordinates, in spaces other than those of single pixels
 
 Falls = Sequence[tuple[Tensor, Tensor]]
 Crop = tuple[slice, slice, slice]
@@ -76,9 +77,10 @@ class Dual:
     @cached_property
     def _fields(self) -> Tensor:
         """(K, l - 1, 2, h, w): B."""
-        if self.space.dimensions > _MOST_DIMENSIONS:
+        most = _MOST_ELEMENTS // math.prod(self.space.delta_shape)
+        if self.space.dimensions > most:
             raise UnsupportedOperationError(
-                f"cannot check: a space {self.space.name!r} of {self.space.dimensions} dimensions; at most {_MOST_DIMENSIONS}"
+                f"cannot check: a space {self.space.name!r} of {self.space.dimensions} dimensions over this clip; at most {most}"
             )
         unit = torch.eye(self.space.dimensions, dtype=torch.float64)
         return torch.stack([self.space.lift(row.view(self.space.shape)) for row in unit])
