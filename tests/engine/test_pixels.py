@@ -128,7 +128,7 @@ def test_the_pictures_show_frames_and_their_change_but_no_flow() -> None:
     example = verify(question).adversarial
     assert example is not None and question.extract_flow() is None
 
-    files = [*original_files(question.clip.frames, None), *adversarial_files(None, example)]
+    files = [*original_files(question.clip.frames, None), *adversarial_files(question.clip.frames, None, example)]
 
     count = question.clip.length
     kinds = [file.kind for file in files]

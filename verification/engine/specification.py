@@ -55,7 +55,8 @@ class Specification:
     `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
     limit: the search may go as far as it must. `lower_method`: how the lower bound is proven; `tau`: the
     grid's atomic manipulation, in the coordinates' unit, None to derive it (Eq. 5). `query`: only whether `radius` is
-    safe is asked, and the first adversarial example within it ends the run. `extractor`: of the flow, kept in its one spelling.
+    safe is asked, and the first adversarial example within it ends the run. `eight_bit`: only examples
+    whose class change survives the rounding of the frames to 8 bits count. `extractor`: of the flow, kept in its one spelling.
     `device`: any torch device string.
     """
 
@@ -69,6 +70,7 @@ class Specification:
     lower_method: LowerMethod = LowerMethod.CELLS
     tau: float | None = None
     query: bool = False
+    eight_bit: bool = False
     seed: int = 0
     extractor: str = DEFAULT_EXTRACTOR
     device: str = "cpu"

@@ -186,7 +186,7 @@ class Recorder(Observer):
             confidence=example.confidence,
             realisation_rms=None if realisation is None else realisation.rms,
             realisation_median=None if realisation is None else realisation.median,
-            files=as_artifacts(adversarial_files(self._flow, example)),
+            files=as_artifacts(adversarial_files(self._frames, self._flow, example)),
         )
         publish.publish_adversarial(self._verification.pk, example.label, example.confidence, revision)
         self._pictures.done(time.monotonic() - began)

@@ -1,5 +1,7 @@
 """Pictures of flows, frames and their changes for people: pure functions to (h, w, 3) uint8 RGB."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,12 @@ def arrows_picture(frame: Picture, field: Field, scale: float, spacing: int = 16
             middle = np.array([left + spacing / 2, top + spacing / 2])
             _draw_arrow(canvas, middle - step / 2, middle + step / 2)
     return canvas
+
+
+def enlarged(picture: NDArray[np.generic], side: int) -> NDArray[Any]:
+    """`picture` (h, w, ...) with its pixels repeated, so that the longer side has up to `side` of them; never smaller."""
+    times = max(1, side // max(picture.shape[:2]))
+    return np.repeat(np.repeat(picture, times, axis=0), times, axis=1)
 
 
 #: OpenCV draws at fractions of a pixel: this many bits of them.

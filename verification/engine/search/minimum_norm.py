@@ -64,6 +64,11 @@ class MinimumNormSearch:
         self._told = self.norm
         return AdversarialCandidate(self.best, self.norm)
 
+    def go_back(self, a: Tensor | None) -> None:
+        """The best point was told, but does not count. The best is `a` again, or nothing, and what comes is measured by that."""
+        self.best, self.norm = a, math.inf if a is None else self.problem.norm_of(a)
+        self._told = self.norm
+
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs, as JSON and tensors. A descent under way begins again after `restore`."""
         tensors = {} if self.best is None else {"best": self.best.cpu()}
