@@ -43,6 +43,7 @@ def create_verification(
     lower_method: str = "cells",
     tau: float | None = None,
     query: bool = False,
+    eight_bit: bool = False,
     certificate: bool = False,
     seconds: float = 60.0,
     seed: int = 0,
@@ -54,8 +55,9 @@ def create_verification(
     """Queue the question; frames and sampling default to the classifier's own, `first` to `last` to the whole video.
 
     Frames of the video and `flows` count from 1; None for `flows` means all; `radius` in the unit of the space, None means no
-    limit. `certificate`: of the lower bound, written when that is final. Raises Invalid, with the field that is wrong, or
-    NotAllowed; nothing is saved then.
+    limit. `eight_bit`: only examples whose class change survives the rounding of the frames to 8 bits count. `certificate`: of
+    the lower bound, written when that is final. Raises Invalid, with the field that is wrong, or NotAllowed; then nothing is
+    saved.
     """
     require_member(user, video.team)
     if classifier.team_id != video.team_id:
@@ -77,6 +79,7 @@ def create_verification(
         lower_method=_one_of("lower_method", lower_method, [str(known) for known in LowerMethod]),
         tau=_checked_tau(tau, lower_method, space),
         query=_checked_query(query, radius),
+        eight_bit=eight_bit,
         certificate=certificate,
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),
