@@ -135,4 +135,5 @@ def test_the_pictures_show_frames_and_their_change_but_no_flow() -> None:
     for kind in (Kind.FRAME, Kind.PERTURBED_FRAME, Kind.FRAME_DIFFERENCE):
         assert kinds.count(kind) == count
     whole = {file.kind for file in files if file.flow is None}
-    assert whole == {Kind.ADVERSARIAL_CLIP, Kind.LOSSLESS_CLIP, Kind.COMPARISON} and len(files) == 3 * count + 3
+    assert whole == {Kind.ADVERSARIAL_CLIP, Kind.LOSSLESS_CLIP, Kind.COMPARISON, Kind.COMPARISON_STILL}
+    assert len(files) == 3 * count + 4

@@ -126,6 +126,7 @@ def test_a_run_records_bounds_events_pictures_and_data(monkeypatch: pytest.Monke
         "adversarial-clip",
         "lossless-clip",
         "comparison",
+        "comparison-still",
         "original-flo",
         "perturbed-flo",
     ):
@@ -154,6 +155,7 @@ def test_a_run_in_pixels_records_changed_frames_and_no_flow(monkeypatch: pytest.
         Artifact.Kind.ADVERSARIAL_CLIP,
         Artifact.Kind.LOSSLESS_CLIP,
         Artifact.Kind.COMPARISON,
+        Artifact.Kind.COMPARISON_STILL,
         Artifact.Kind.RESULT,
     ]
     assert kinds == sorted([*pictures * verification.frames, *whole])

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from verification.engine.clip.films import lossless_film, zip_of
-from verification.engine.comparison import side_by_side
+from verification.engine.clip.films import lossless_film, web_film, zip_of
+from verification.engine.comparison import most_changed, side_by_side
 from verification.engine.flow.middlebury import flo_bytes
 from verification.engine.flow.pictures import (
     Picture,
@@ -45,6 +45,7 @@ class Kind(StrEnum):
     DIFFERENCE_ARROWS = "difference-arrows"
     FRAME_DIFFERENCE = "frame-difference"
     COMPARISON = "comparison"
+    COMPARISON_STILL = "comparison-still"
     ADVERSARIAL_FLOWS = "adversarial-flows"
     ADVERSARIAL_CLIP = "adversarial-clip"
     LOSSLESS_CLIP = "lossless-clip"
@@ -83,14 +84,22 @@ def adversarial_files(frames: Tensor, flow: Tensor | None, example: AdversarialE
     yield _npz(Kind.ADVERSARIAL_CLIP, "clip.npz", **data)
     film = lossless_film([frame_picture(frame) for frame in clip])
     yield File(Kind.LOSSLESS_CLIP, None, f"clip-8-bit{film.suffix}", film.content_type, film.content)
-    shown = side_by_side(frames.detach().cpu().numpy(), clip)
-    if shown is not None:
-        yield File(Kind.COMPARISON, None, f"comparison{shown.suffix}", shown.content_type, shown.content)
+    yield from _comparison(frames.detach().cpu().numpy(), clip)
     yield from _frames(Kind.PERTURBED_FRAME, example.clip)
     if flow is None:
         yield from _changes(example.delta.detach().cpu().numpy())
     else:
         yield from _changed_flows(frames, example.clip, as_fields(flow), as_fields(example.delta))
+
+
+def _comparison(original: NDArray[np.floating], perturbed: NDArray[np.floating]) -> Iterator[File]:
+    """A film of both clips, where this build of OpenCV can write one, and its frame that has changed most."""
+    pages = side_by_side(original, perturbed)
+    film = web_film(pages)
+    if film is not None:
+        yield File(Kind.COMPARISON, None, f"comparison{film.suffix}", film.content_type, film.content)
+    still = encode_png(pages[most_changed(original, perturbed)])
+    yield File(Kind.COMPARISON_STILL, None, "comparison.png", "image/png", still)
 
 
 def _changed_flows(

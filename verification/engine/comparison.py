@@ -1,13 +1,11 @@
 """An adversarial clip beside the original one, as people look at them: original, perturbed, and the difference magnified."""
 
 import math
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from verification.engine.clip.films import Film, web_film
 from verification.engine.flow.pictures import Picture, change_picture, enlarged, frame_picture
 
 _TILE = 256  # pixels that the longer side of a small frame is enlarged to, at most
@@ -16,21 +14,24 @@ _GAP = 8
 _PAPER, _INK = 24, (236, 236, 236)
 
 
-def side_by_side(original: NDArray[np.floating], perturbed: NDArray[np.floating]) -> Film | None:
-    """Both (l, 3, h, w) in [0, 1]. None where this build of OpenCV writes no film that browsers play.
+def side_by_side(original: NDArray[np.floating], perturbed: NDArray[np.floating]) -> list[Picture]:
+    """A page for every frame; both (l, 3, h, w) in [0, 1].
 
     In the difference middle grey is unchanged, and the largest change of the clip reaches black or white.
     """
-    return web_film(list(_pages(original, perturbed)))
-
-
-def _pages(original: NDArray[np.floating], perturbed: NDArray[np.floating]) -> Iterator[Picture]:
     change = perturbed - original
     scale = float(np.abs(change).max()) or 1.0
     titles = ("Original", "Perturbed", f"Difference x{_magnification(scale)}")
+    pages = []
     for before, after, difference in zip(original, perturbed, change, strict=True):
         pictures = (frame_picture(before), frame_picture(after), change_picture(difference, scale))
-        yield _page([enlarged(picture, _TILE) for picture in pictures], titles)
+        pages.append(_page([enlarged(picture, _TILE) for picture in pictures], titles))
+    return pages
+
+
+def most_changed(original: NDArray[np.floating], perturbed: NDArray[np.floating]) -> int:
+    """The number, from 0, of the frame that the sum of squares has changed most in."""
+    return int(np.square(perturbed - original).sum(axis=(1, 2, 3)).argmax())
 
 
 def _magnification(scale: float) -> str:

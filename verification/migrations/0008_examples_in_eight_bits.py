@@ -17,6 +17,7 @@ KINDS = [
     ("adversarial-clip", "Adversarial clip"),
     ("lossless-clip", "Adversarial clip in 8 bits"),
     ("comparison", "Original and perturbed side by side"),
+    ("comparison-still", "One frame, original and perturbed side by side"),
     ("original-flo", "Original flows, Middlebury"),
     ("perturbed-flo", "Perturbed flows, Middlebury"),
     ("result", "Result"),

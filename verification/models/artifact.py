@@ -32,6 +32,7 @@ class Artifact(TeamOwned):
         ADVERSARIAL_CLIP = "adversarial-clip", "Adversarial clip"
         LOSSLESS_CLIP = "lossless-clip", "Adversarial clip in 8 bits"
         COMPARISON = "comparison", "Original and perturbed side by side"
+        COMPARISON_STILL = "comparison-still", "One frame, original and perturbed side by side"
         ORIGINAL_FLO = "original-flo", "Original flows, Middlebury"
         PERTURBED_FLO = "perturbed-flo", "Perturbed flows, Middlebury"
         RESULT = "result", "Result"

@@ -33,9 +33,10 @@ class Line:
 
 @dataclass(frozen=True)
 class ExamplePart:
-    """What is said of the example. `film`: the address of the comparison, empty where there is none."""
+    """What is said of the example. `film` and `still`: the addresses of the comparison, empty where there is none."""
 
     film: str
+    still: str
     lines: list[Line]
     about: str = ABOUT
 
@@ -51,15 +52,19 @@ def part(
     """None while no example is recorded with its figures."""
     if example is None:
         return None
-    film = next((address(artifact) for artifact in artifacts if artifact.kind == Artifact.Kind.COMPARISON), "")
+    found = {artifact.kind: address(artifact) for artifact in artifacts}
+    film, still = (found.get(kind, "") for kind in (Artifact.Kind.COMPARISON, Artifact.Kind.COMPARISON_STILL))
     lines = [Line(name, numbers.keep_together(value)) for name, value in _lines(example, facts)]
-    return ExamplePart(film, lines)
+    return ExamplePart(film, still, lines)
 
 
 def _lines(example: Example, facts: Facts) -> list[tuple[str, str]]:
     thing = "flow" if facts.changes_flow else "frame"
     distances = [f"{terms.NORM_NAMES[norm]} {facts.unit.found(size)}" for norm, size in example["distances"].items()]
-    shares = [f"{number}: {share:.0%}".replace("%", " %") for number, share in enumerate(example["shares"], 1)]
+    shares = [
+        f"{number}: {share:.0%}".replace(": ", ":\u00a0").replace("%", "\u00a0%")
+        for number, share in enumerate(example["shares"], 1)
+    ]
     return [
         ("Size in each norm", ", ".join(distances)),
         (f"Share of each {thing}", ", ".join(shares)),

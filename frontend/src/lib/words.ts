@@ -86,7 +86,7 @@ export function exampleLines(example: Example, verification: Verification, words
   const { distances, shares, quality, survives_rounding } = example;
   const unit = verification.distance_unit;
   const sizes = Object.entries(distances).map(([norm, size]) => `${normText(norm)} ${foundText(size, unit)}`);
-  const parts = shares.map((share, index) => `${index + 1}: ${shareText(share)}`);
+  const parts = shares.map((share, index) => `${index + 1}: ${shareText(share)}`.replaceAll(" ", "\u00a0"));
   return [
     ["Size in each norm", sizes.join(", ")],
     [unit === "px" ? "Share of each flow" : "Share of each frame", parts.join(", ")],
