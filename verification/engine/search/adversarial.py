@@ -13,7 +13,7 @@ from verification.engine.result import AdversarialExample, Realisation
 
 #: A candidate right on the boundary may fail in float64, or once its clip is stored as float32; then a little more is tried.
 _STRETCHES = (1.0, 1 + 1e-6, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3)
-#: And much more where the class change has to outlast the noise of rounding to 8 bits: up to 1.1 as measured (docs/bounds.md).
+#: And much more where the class change has to outlast the noise of rounding to 8 bits: up to 1.1 as measured (docs/examples.md).
 _FARTHER = (1.002, 1.005, 1.01, 1.02, 1.05, 1.1, 1.2, 1.5)
 
 
