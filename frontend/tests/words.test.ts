@@ -11,6 +11,7 @@ const verification = (fields: Partial<Verification>): Verification =>
 test("an upper bound that is unknown is said to be so, and why", () => {
   expect(noUpperWords(verification({}))).toBe("no adversarial example found yet");
   expect(noUpperWords(verification({ status: "exhausted" }))).toBe("no adversarial example was found");
+  expect(noUpperWords(verification({ status: "exhausted", eight_bit: true }))).toBe("no adversarial example in 8 bits was found");
   expect(noUpperWords(verification({ status: "certified" }))).toContain("none exists");
 });
 

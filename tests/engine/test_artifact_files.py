@@ -57,12 +57,12 @@ def read_flo(content: bytes) -> NDArray[np.float32]:
 def film(path: Path) -> list[NDArray[np.uint8]]:
     """All frames of a film, RGB."""
     reader = cv2.VideoCapture(str(path))
-    frames = []
+    frames: list[NDArray[np.uint8]] = []
     while True:
         done, frame = reader.read()
         if not done:
             return frames
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8))
 
 
 def pictures(size: tuple[int, int], count: int = 5) -> list[NDArray[np.uint8]]:
@@ -149,6 +149,6 @@ def test_arrows_are_drawn_on_enlarged_frames(files: dict[str, File]) -> None:
         drawn = [file for file in files.values() if file.kind is kind]
         assert [file.flow for file in drawn] == list(range(1, LENGTH))
         picture = cv2.imdecode(np.frombuffer(drawn[0].content, np.uint8), cv2.IMREAD_COLOR)
-        assert picture.shape == (256 // WIDTH * HEIGHT, 256 // WIDTH * WIDTH, 3)
+        assert picture is not None and picture.shape == (256 // WIDTH * HEIGHT, 256 // WIDTH * WIDTH, 3)
         colour = picture.max(2).astype(int) - picture.min(2)
         assert colour.max() > 60, "the frame is grey, the arrows are not"

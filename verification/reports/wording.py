@@ -72,9 +72,13 @@ def _upper(facts: Facts) -> str:
     if facts.status == "certified":
         return ""
     if not facts.finished:
-        return f"No {terms.noun(facts)} that changes the class has been found so far."
+        return f"No {terms.noun(facts)} that changes the class{_also(facts)} has been found so far."
     within = "" if facts.radius is None else f" within the radius of {facts.unit.plain(facts.radius)}"
-    return f"The search found no {terms.noun(facts)}{within} that changes the class; that alone proves nothing."
+    return f"The search found no {terms.noun(facts)}{within} that changes the class{_also(facts)}; that alone proves nothing."
+
+
+def _also(facts: Facts) -> str:
+    return " in 8 bits too" if facts.eight_bit else ""
 
 
 def _example(facts: Facts) -> str:

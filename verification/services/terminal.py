@@ -148,7 +148,8 @@ def _found(specification: Specification, result: Result) -> str:
     example = result.adversarial
     if example is None:
         within = "" if specification.radius is None else f" within {specification.unit.plain(specification.radius)}"
-        return f"Found: no adversarial example{within}."
+        surviving = " that survives 8 bits" if specification.eight_bit else ""
+        return f"Found: no adversarial example{within}{surviving}."
     rounding = "also" if example.survives_rounding else "but not"
     return (
         f"Found: a change of {specification.unit.found(example.distances[specification.norm])} makes it "

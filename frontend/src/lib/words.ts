@@ -1,5 +1,5 @@
 import { durationText, lowerText, normText, percentText, ratioText, shareText } from "./numbers";
-import type { Example, ExampleWords, Explained, Guarantee, Status, Verification } from "./types";
+import { type Example, type ExampleWords, type Explained, type Guarantee, isOver, type Status, type Verification } from "./types";
 import { foundText, provenText } from "./units";
 
 /** What the live page says in words. Nothing here may claim more than the numbers do. */
@@ -51,13 +51,12 @@ const GUARANTEE_WORDS: Record<Guarantee, string> = {
 
 export const guaranteeWords = (guarantee: Guarantee): string => GUARANTEE_WORDS[guarantee];
 
-export const NOTHING_FOUND = "no adversarial example found yet";
 
 /** Why there is no upper bound. */
 export function noUpperWords(verification: Verification): string {
   if (verification.status === "certified") return "none exists within the radius asked for";
-  if (["queued", "running"].includes(verification.status)) return NOTHING_FOUND;
-  return "no adversarial example was found";
+  const example = verification.eight_bit ? "no adversarial example in 8 bits" : "no adversarial example";
+  return `${example} ${isOver(verification.status) ? "was found" : "found yet"}`;
 }
 
 /** The chart in one sentence, for those who do not see it. */
