@@ -27,6 +27,8 @@ from verification.engine.result import AdversarialExample
 
 #: Small frames are enlarged to about this many pixels, or there would be no room for arrows.
 ARROWS_SIDE = 256
+#: Of the squares that have an arrow each, in pixels of the enlarged frame: to be made out in the small pictures of a report too.
+ARROWS_SPACING = 24
 
 
 class Kind(StrEnum):
@@ -150,7 +152,7 @@ def _flows(
         yield _png(magnitude, number, magnitude_picture(field, scale))
         yield _png(direction, number, direction_picture(field, scale))
         large = enlarged(frame_picture(frame), ARROWS_SIDE)
-        yield _png(arrows, number, arrows_picture(large, enlarged(field, ARROWS_SIDE), scale))
+        yield _png(arrows, number, arrows_picture(large, enlarged(field, ARROWS_SIDE), scale, ARROWS_SPACING))
 
 
 def _png(kind: Kind, number: int, picture: Picture) -> File:

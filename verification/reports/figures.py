@@ -12,8 +12,8 @@ from verification.models import Artifact
 ROWS = (
     ("Frame", ("frame", "perturbed-frame", "frame-difference")),
     ("Magnitude", ("flow-magnitude", "perturbed-magnitude", "difference-magnitude")),
-    ("Arrows", ("flow-arrows", "perturbed-arrows", "difference-arrows")),
     ("Direction", ("flow-direction", "perturbed-direction", "difference-direction")),
+    ("Arrows", ("flow-arrows", "perturbed-arrows", "difference-arrows")),
 )
 COLUMNS = ("Original", "Perturbed", "Difference")
 #: Kinds of files to keep: a title, and what it is for.

@@ -46,8 +46,8 @@ def arrows_picture(frame: Picture, field: Field, scale: float, spacing: int = 16
     height, width = field.shape[:2]
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     canvas = np.repeat((128 + grey // 2)[..., None], 3, axis=2).astype(np.uint8)
-    for top in range(0, height - spacing + 1, spacing):
-        for left in range(0, width - spacing + 1, spacing):
+    for top in range(height % spacing // 2, height - spacing + 1, spacing):
+        for left in range(width % spacing // 2, width - spacing + 1, spacing):
             mean = field[top : top + spacing, left : left + spacing].mean((0, 1))
             length = float(np.hypot(*mean)) / scale
             step = mean / scale * spacing / max(1.0, length)
