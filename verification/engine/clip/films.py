@@ -44,8 +44,11 @@ def lossless_film(frames: Sequence[Picture]) -> Film:
 
 
 def web_film(frames: Sequence[Picture]) -> Film | None:
-    """`frames`: (h, w, 3) uint8 RGB each, h and w even. WebM with VP9, or VP8; None where this build of OpenCV has neither."""
-    for codec in ("VP90", "VP80"):
+    """`frames`: (h, w, 3) uint8 RGB each, h and w even. WebM with VP8, or VP9; None where this build of OpenCV has neither.
+
+    VP8 first: it takes a fifth of the time of VP9 here, and a film is written for every better example that is shown.
+    """
+    for codec in ("VP80", "VP90"):
         content = _written(frames, codec, ".mkv", _WEBM_RATE)
         if content is not None and content.count(_MATROSKA) == 1:
             return Film(".webm", "video/webm", content.replace(_MATROSKA, _WEBM))
