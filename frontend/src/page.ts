@@ -74,9 +74,20 @@ export async function refreshElement(id: string): Promise<boolean> {
   }
 }
 
+/** `<video data-film>` plays by itself, unless the reader asks for less motion; it has controls in any case. */
+function playFilms(): void {
+  for (const film of document.querySelectorAll<HTMLVideoElement>("video[data-film]")) play(film);
+}
+
+/** Also for a film that a component has just put on the page. */
+export function play(film: HTMLVideoElement): void {
+  if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) void film.play().catch(() => undefined);
+}
+
 export function enhancePage(): void {
   closeMenus();
   copyButtons();
   confirmForms();
   refreshLists();
+  playFilms();
 }

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { errorText } from "../src/lib/api";
 import { ruler } from "../src/lib/ruler";
-import type { Verification } from "../src/lib/types";
+import type { Example, Verification } from "../src/lib/types";
 import { foundGrey, provenGrey, unitText } from "../src/lib/units";
-import { chartSummary, missingCertificate, noUpperWords, statusMeaning, stopWords } from "../src/lib/words";
+import { chartSummary, exampleLines, missingCertificate, noUpperWords, statusMeaning, stopWords } from "../src/lib/words";
 
 const verification = (fields: Partial<Verification>): Verification =>
   ({ status: "running", norm: "l2", distance_unit: "px", lower: 0, upper: null, ...fields }) as Verification;
@@ -11,6 +11,7 @@ const verification = (fields: Partial<Verification>): Verification =>
 test("an upper bound that is unknown is said to be so, and why", () => {
   expect(noUpperWords(verification({}))).toBe("no adversarial example found yet");
   expect(noUpperWords(verification({ status: "exhausted" }))).toBe("no adversarial example was found");
+  expect(noUpperWords(verification({ status: "exhausted", eight_bit: true }))).toBe("no adversarial example in 8 bits was found");
   expect(noUpperWords(verification({ status: "certified" }))).toContain("none exists");
 });
 
@@ -61,4 +62,31 @@ test("the server's own words come first in an error", () => {
   expect(errorText(409, "Your team already has this file.")).toBe("Your team already has this file.");
   expect(errorText(500, "<html>traceback</html>")).toContain("500");
   expect(errorText(0, "")).toContain("does not answer");
+});
+
+test("the figures of an example are rounded to the side on which they stay true", () => {
+  const words = { about: "", survives: "It survives.", perishes: "It perishes." };
+  const example: Example = {
+    distances: { l1: 10, l2: 2.00001, linf: 0.5 },
+    shares: [0.749, 0.251],
+    quality: { changed: 2, psnr: 40.62999, psnr_worst: 34.87, ssim: 0.99999, ssim_worst: 0.98 },
+    survives_rounding: true,
+  };
+  const lines = Object.fromEntries(exampleLines(example, verification({ frames: 3 }), words));
+  expect(lines["Size in each norm"]).toBe("L1 10.00 px, L2 2.001 px, L∞ 0.5000 px");
+  expect(lines["Share of each flow"]).toBe("1:\u00a075\u00a0%, 2:\u00a025\u00a0%");
+  expect(lines["Frames changed"]).toBe("2 of 3");
+  expect(lines["PSNR"]).toBe("40.62 dB on average, 34.87 dB in the worst frame");
+  expect(lines["SSIM"]).toBe("0.9999 on average, 0.9800 in the worst frame");
+  expect(lines["In 8 bits"]).toBe("It survives.");
+});
+
+test("frames that are identical have no PSNR", () => {
+  const words = { about: "", survives: "", perishes: "It perishes." };
+  const quality = { changed: 0, psnr: null, psnr_worst: null, ssim: 1, ssim_worst: 1 };
+  const example: Example = { distances: {}, shares: [1], quality, survives_rounding: false };
+  const lines = exampleLines(example, verification({ distance_unit: "value", frames: 2 }), words);
+  expect(lines.map(([name, value]) => `${name}: ${value}`)).toContain("PSNR: identical");
+  expect(lines.at(-1)?.[1]).toBe("It perishes.");
+  expect(lines[1]?.[0]).toBe("Share of each frame");
 });

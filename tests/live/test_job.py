@@ -131,7 +131,22 @@ def test_a_run_records_bounds_events_pictures_and_data(monkeypatch: pytest.Monke
     count = {kind: verification.artifacts.filter(kind=kind).count() for kind in Artifact.Kind}
     assert count[Artifact.Kind.FRAME] == count[Artifact.Kind.PERTURBED_FRAME] == verification.frames
     for kind in ("flow", "perturbed", "difference"):
-        assert count[Artifact.Kind(f"{kind}-magnitude")] == count[Artifact.Kind(f"{kind}-direction")] == pairs
+        for aspect in ("magnitude", "direction", "arrows"):
+            assert count[Artifact.Kind(f"{kind}-{aspect}")] == pairs
+    for kind in (
+        "adversarial-flows",
+        "adversarial-clip",
+        "lossless-clip",
+        "comparison",
+        "comparison-still",
+        "original-flo",
+        "perturbed-flo",
+    ):
+        assert count[Artifact.Kind(kind)] == 1
+    example = verification.example
+    assert example is not None and example["distances"][verification.norm] == verification.upper
+    assert sum(example["shares"]) == pytest.approx(1)
+    assert 0 < example["quality"]["psnr_worst"] <= example["quality"]["psnr"]
     assert not verification.checkpoint
     with verification.artifacts.get(kind=Artifact.Kind.RESULT).file.open("rb") as file:
         document = json.loads(file.read())
@@ -148,9 +163,26 @@ def test_a_run_in_pixels_records_changed_frames_and_no_flow(monkeypatch: pytest.
     assert verification.realisation_rms is None and verification.realisation_median is None
     kinds = sorted(verification.artifacts.values_list("kind", flat=True))
     pictures = [Artifact.Kind.FRAME, Artifact.Kind.FRAME_DIFFERENCE, Artifact.Kind.PERTURBED_FRAME]
-    assert kinds == sorted([*pictures * verification.frames, Artifact.Kind.ADVERSARIAL_CLIP, Artifact.Kind.RESULT])
+    whole = [
+        Artifact.Kind.ADVERSARIAL_CLIP,
+        Artifact.Kind.LOSSLESS_CLIP,
+        Artifact.Kind.COMPARISON,
+        Artifact.Kind.COMPARISON_STILL,
+        Artifact.Kind.RESULT,
+    ]
+    assert kinds == sorted([*pictures * verification.frames, *whole])
     said = " ".join(verification.events.values_list("text", flat=True))
     assert "grey levels) away" in said and " px" not in said and "flow" not in said
+
+
+def test_a_run_in_eight_bits_counts_survivors_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    verification = queued(seconds=120.0, space="pixels", eight_bit=True)
+    interrupt(monkeypatch, cancelling(verification), found_something)
+    run(verification)
+    assert verification.example is not None and verification.example["survives_rounding"] is True, verification.error
+    with verification.artifacts.get(kind=Artifact.Kind.RESULT).file.open("rb") as file:
+        document = json.loads(file.read())
+    assert document["eight_bit"] is True and document["upper_survives_rounding"] is True
 
 
 def test_a_file_that_is_no_video_any_more_fails_with_its_reason() -> None:

@@ -118,7 +118,7 @@ async def test_no_point_is_told_twice(running: Verification, client: Client) -> 
 async def test_status_events_and_pictures_are_told(running: Verification, client: Client) -> None:
     connection, _ = await opened(running, client)
     await Event.objects.acreate(verification=running, number=1, seconds=0.5, text="The search begins.")
-    await sync_to_async(make_artifact)(running, Artifact.Kind.ADVERSARIAL_FLOWS)
+    await sync_to_async(make_artifact)(running, Artifact.Kind.ADVERSARIAL_CLIP)
     await Verification.objects.filter(pk=running.pk).aupdate(
         status=Verification.Status.EXHAUSTED, elapsed=60.0, upper=2.0, upper_label=1, upper_confidence=0.6
     )

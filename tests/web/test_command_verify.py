@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,18 @@ def check_folder(folder: Path, document: dict[str, Any], classifier: Path) -> No
     """The files are whole and agree with the document."""
     for picture in folder.glob("*.png"):
         pixels = cv2.imread(str(picture))
-        assert pixels is not None and pixels.shape == (HEIGHT, WIDTH, 3)
+        side = 16 if "arrows" in picture.name else 1  # drawn on enlarged frames
+        assert pixels is not None and pixels.shape == (side * HEIGHT, side * WIDTH, 3)
     assert len(list(folder.glob("flow-magnitude-*.png"))) == FRAMES - 1
     assert document["upper"] is not None, "the small classifier is easily fooled"
     assert len(list(folder.glob("difference-direction-*.png"))) == FRAMES - 1
+    for name in ("flow", "perturbed", "difference"):
+        assert len(list(folder.glob(f"{name}-arrows-*.png"))) == FRAMES - 1
+    for archive in ("original-flows-flo.zip", "perturbed-flows-flo.zip"):
+        with zipfile.ZipFile(folder / archive) as flows:
+            assert len(flows.namelist()) == FRAMES - 1
+    assert (folder / "comparison.webm").stat().st_size > 0
+    check_figures(document)
     flows = np.load(folder / "adversarial-flows.npz")
     assert flows["delta"].shape == flows["flow"].shape == (FRAMES - 1, HEIGHT, WIDTH, 2)
     assert np.linalg.norm(flows["delta"]) == pytest.approx(document["upper"])
@@ -129,6 +138,35 @@ def test_the_papers_finite_differences_find_an_example_too(
     assert document["upper_method"] == "finite-difference"
     assert document["upper_label"] != document["label"]
     assert 0 < document["lower"] <= document["upper"]
+
+
+def check_figures(document: dict[str, Any]) -> None:
+    """What is recorded with an example."""
+    assert document["upper_distances"].keys() == {"l1", "l2", "linf"}
+    assert sum(document["upper_shares"]) == pytest.approx(1) and len(document["upper_shares"]) == FRAMES - 1
+    quality = document["upper_quality"]
+    assert 1 <= quality["changed"] <= FRAMES - 1
+    assert 0 < quality["psnr_worst"] <= quality["psnr"] and -1 < quality["ssim_worst"] <= quality["ssim"] <= 1
+
+
+def test_only_examples_that_survive_rounding_count_where_that_is_asked_for(
+    run: Callable[..., tuple[int, str, str]], video: Path, classifier: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+
+    # The folder has two names.
+    code, output, errors = run(video, "--classifier", classifier, "--eight-bit", "--seconds", 6, "--artifacts", folder)
+
+    assert (code, errors) == (0, "")
+    document = json.loads((folder / "result.json").read_text())
+    assert document["eight_bit"] is True
+    assert document["upper"] is not None, "the small classifier is easily fooled"
+    assert document["upper_survives_rounding"] is True and "also after the frames are rounded to 8 bits" in output
+    # The very film is a video that the class has changed of.
+    loaded = load_classifier(classifier)
+    clip = read_clip(folder / "clip-8-bit.mkv", frames=FRAMES, size=(HEIGHT, WIDTH))
+    logits = loaded.module.double()(clip.frames.double().unsqueeze(0))[0]
+    assert int(logits.argmax()) == document["upper_label"] != document["label"]
 
 
 def test_pixels_are_perturbed_and_measured_in_their_values(

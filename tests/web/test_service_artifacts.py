@@ -40,7 +40,13 @@ def stored(verification: Verification) -> set[bytes]:
 
 def record(verification: Verification, files: Iterator[ArtifactFile] | list[ArtifactFile]) -> int:
     return artifacts.record_adversarial(
-        verification, label=1, confidence=0.7, realisation_rms=0.4, realisation_median=0.2, files=files
+        verification,
+        label=1,
+        confidence=0.7,
+        realisation_rms=0.4,
+        realisation_median=0.2,
+        example={"survives_rounding": True},
+        files=files,
     )
 
 
@@ -58,6 +64,7 @@ def test_a_better_example_replaces_its_own_pictures_only(
     claimed.refresh_from_db()
     assert (claimed.upper_label, claimed.upper_confidence) == (1, 0.7)
     assert (claimed.realisation_rms, claimed.realisation_median) == (0.4, 0.2)
+    assert claimed.example == {"survives_rounding": True}
 
 
 def test_a_kind_without_flow_exists_once(claimed: Verification) -> None:

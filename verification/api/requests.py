@@ -67,6 +67,10 @@ class VerificationRequest(serializers.Serializer[Verification]):
     query = serializers.BooleanField(
         required=False, help_text="Only whether the radius is safe is asked: the first example within it ends the run."
     )
+    eight_bit = serializers.BooleanField(
+        required=False,
+        help_text="Only examples whose class change survives the rounding of the frames to 8 bits count as the upper bound.",
+    )
     certificate = serializers.BooleanField(
         required=False,
         help_text="Write a certificate of the lower bound when the bounds are final, which takes time beyond the budget.",

@@ -118,6 +118,29 @@ class VerificationAddresses(serializers.Serializer[Verification]):
     artifacts = serializers.CharField()
 
 
+class LikenessSerializer(serializers.Serializer[Any]):
+    """How alike the changed frames are to the original ones. Frames have values from 0 to 1."""
+
+    changed = serializers.IntegerField(help_text="How many frames are changed; the others are identical.")
+    psnr = serializers.FloatField(allow_null=True, help_text="dB, mean of the changed frames; null: none is changed.")
+    psnr_worst = serializers.FloatField(allow_null=True, help_text="dB, of the worst frame.")
+    ssim = serializers.FloatField(help_text="Mean of the changed frames; 1 for identical ones.")
+    ssim_worst = serializers.FloatField(help_text="Of the worst frame.")
+
+
+class ExampleSerializer(serializers.Serializer[Any]):
+    """The adversarial example behind the upper bound."""
+
+    distances = serializers.DictField(child=serializers.FloatField(), help_text="By norm: l1, l2 and linf.")
+    shares = serializers.ListField(
+        child=serializers.FloatField(), help_text="Of each flow (or frame) in the squared L2 size; they sum to 1."
+    )
+    quality = LikenessSerializer()
+    survives_rounding = serializers.BooleanField(
+        help_text="The class stays changed when the frames are rounded to 8 bits."
+    )
+
+
 class VerificationSerializer(serializers.ModelSerializer[Verification]):
     """The question and the answer so far. Distances are in `distance_unit` and `norm`."""
 
@@ -139,6 +162,12 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
     upper = serializers.FloatField(allow_null=True, help_text="Size of the best example, if any.")
     upper_guarantee = serializers.SerializerMethodField(help_text="An example, not a proof.")
     ratio = serializers.SerializerMethodField(help_text="Upper over lower, if both say something.")
+    eight_bit = serializers.BooleanField(
+        help_text="Only examples that survive the rounding of the frames to 8 bits count; the class is that of the rounded clip."
+    )
+    example = ExampleSerializer(
+        allow_null=True, help_text="More on the example behind `upper`; null until it is recorded."
+    )
     certificate = serializers.BooleanField(help_text="One was asked for; `artifacts` lists it when it is there.")
     certifying = serializers.BooleanField(help_text="The bounds are final, the certificate is being written.")
     certificate_radius = serializers.FloatField(
@@ -177,6 +206,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "tau",
             "upper_method",
             "query",
+            "eight_bit",
             "certificate",
             "seconds",
             "seed",
@@ -196,6 +226,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "ratio",
             "realisation_rms",
             "realisation_median",
+            "example",
             "game",
             "certifying",
             "certificate_radius",

@@ -18,7 +18,7 @@ from verification.engine.game.play import Play, build_proof
 from verification.engine.ledger import Ledger
 from verification.engine.observer import Observer
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
-from verification.engine.search import build_search, confirm
+from verification.engine.search import EightBitProblem, build_search, confirm
 from verification.engine.specification import Specification
 
 _SEARCH_SHARE = 0.35  # of the time, while both are at work
@@ -90,7 +90,8 @@ class _Run:
         observer.started(self.problem.label, self.confidence)
         self.extractor = build_extractor(specification.extractor)
         self.flow = specification.extract_flow()
-        self.search = build_search(specification, self.problem)
+        asked = EightBitProblem.of(self.problem) if specification.eight_bit else self.problem
+        self.search = build_search(specification, asked)
         room = specification.budget.memory * 1e9
         self.proof = build_proof(specification, self.problem, room)
         self.adversarial: AdversarialExample | None = None
@@ -108,7 +109,7 @@ class _Run:
         if "found" in earlier.tensors:
             # Confirmed again rather than believed: the clip and its evaluation are not in the checkpoint.
             self.found = earlier.tensors["found"].to(self.problem.frames.device)
-            confirmed = confirm(self.problem, self.found, self.flow, self.extractor, self.specification.radius)
+            confirmed = self._confirm(self.found, self.specification.radius)
             self.adversarial = confirmed[0] if confirmed else None
 
     def result(self, certified: bool) -> Result:
@@ -227,8 +228,11 @@ class _Run:
             self.observer.event("The search for adversarial examples has nothing left to try.")
         if candidate is None or (self.ledger.upper is not None and candidate.norm >= self.ledger.upper):
             return
-        confirmed = confirm(self.problem, candidate.a, self.flow, self.extractor, self.specification.radius)
+        limits = [limit for limit in (self.specification.radius, self.ledger.upper) if limit is not None]
+        confirmed = self._confirm(candidate.a, min(limits, default=None))
         if confirmed is None:
+            # Or the search would measure all that comes by a point that does not count, and tell of nothing any more.
+            self.search.go_back(self.found)
             return
         example, a = confirmed
         first = self.ledger.upper is None
@@ -239,7 +243,12 @@ class _Run:
             self.observer.adversarial(example)
             if first:
                 away = self.specification.unit.found(example.distances[self.specification.norm])
-                self.observer.event(f"First adversarial example: {self._name(example.label)}, {away} away.")
+                self.observer.event(
+                    f"First adversarial example: {self._name(example.label)}, {away} away{self._rounding}."
+                )
+
+    def _confirm(self, a: torch.Tensor, limit: float | None) -> tuple[AdversarialExample, torch.Tensor] | None:
+        return confirm(self.problem, a, self.flow, self.extractor, limit, self.specification.eight_bit)
 
     def _pace(self, took: float) -> None:
         """Fit the next slice into its time; with counted rounds every slice is the same."""
@@ -274,6 +283,10 @@ class _Run:
     def _tell(self, point: BoundPoint) -> None:
         self._unsaved = True
         self.observer.bounds(point)
+
+    @property
+    def _rounding(self) -> str:
+        return ", also with its frames rounded to 8 bits" if self.specification.eight_bit else ""
 
     def _name(self, label: int) -> str:
         return self.specification.classifier.labels[label]

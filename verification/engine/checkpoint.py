@@ -33,6 +33,7 @@ def fingerprint(specification: Specification) -> str:
         "radius": specification.radius,
         "tau": specification.tau,
         "query": specification.query,
+        "eight_bit": specification.eight_bit,
         "lower_method": specification.lower_method.value,
         "extractor": specification.extractor,
         "seed": specification.seed,
@@ -91,8 +92,8 @@ class Checkpoint:
             raise CheckpointError("the checkpoint is damaged; start the verification anew") from error
         if checkpoint.fingerprint != question:
             raise CheckpointError(
-                "the checkpoint belongs to another question (clip, classifier, norm, space, flows, radius, seed or the ways "
-                "to the bounds differ); start the verification anew"
+                "the checkpoint belongs to another question (clip, classifier, norm, space, flows, radius, rounding, seed or the "
+                "ways to the bounds differ); start the verification anew"
             )
         return checkpoint
 

@@ -67,6 +67,7 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
         "flows": None if specification.flows is None else list(specification.flows),
         "radius": specification.radius,
         "query": specification.query,
+        "eight_bit": specification.eight_bit,
         "lower_method": specification.lower_method.value,
         "upper_method": specification.upper_method.value,
         "budget": asdict(specification.budget),
@@ -93,5 +94,6 @@ def _adversarial(specification: Specification, example: AdversarialExample | Non
         "upper_distances": None if example is None else {n.value: d for n, d in example.distances.items()},
         "upper_shares": None if example is None else list(example.shares),
         "upper_realisation": None if example is None or example.realisation is None else asdict(example.realisation),
+        "upper_quality": None if example is None else asdict(example.quality),
         "upper_survives_rounding": None if example is None else example.survives_rounding,
     }

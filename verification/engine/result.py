@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from torch import Tensor
 
+from verification.engine.clip.quality import Quality
 from verification.engine.perturbation.norms import Norm
 
 
@@ -60,7 +61,8 @@ class AdversarialExample:
     """A concrete perturbation that changes the class, re-evaluated in float64 on the perturbed clip.
 
     `delta`: float64; (l-1, 2, h, w) pixels, component 0 horizontal, where flows are changed, (l, 3, h, w) pixel values where
-    the frames are. `clip`: (l, 3, h, w) in [0, 1]. `realisation`: None where no flow is changed.
+    the frames are. `clip`: (l, 3, h, w) in [0, 1], not rounded. `label` and `confidence`: of that clip, or of its copy in 8 bits
+    where only examples that survive rounding count. `realisation`: None where no flow is changed.
     """
 
     delta: Tensor
@@ -72,6 +74,7 @@ class AdversarialExample:
         float, ...
     ]  #: per flow (or frame, where frames are changed), its part of the squared L2 norm; sums to 1
     realisation: Realisation | None
+    quality: Quality  #: of the clip's frames, compared with the original ones
     survives_rounding: bool  #: the class stays changed after the frames are rounded to 8 bits
 
 

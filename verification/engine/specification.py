@@ -65,7 +65,8 @@ class Specification:
     limit: the search may go as far as it must. `lower_method`: how the lower bound is proven; `tau`: the
     grid's atomic manipulation, in the coordinates' unit, None to derive it (Eq. 5). `upper_method`: how adversarial examples
     are looked for. `query`: only whether `radius` is safe is asked, and the first adversarial example within it ends the run.
-    `extractor`: of the flow, kept in its one spelling.
+    `eight_bit`: only examples whose class change survives the rounding of the frames to 8 bits count. `extractor`: of the
+    flow, kept in its one spelling.
     `device`: any torch device string.
     """
 
@@ -80,6 +81,7 @@ class Specification:
     tau: float | None = None
     upper_method: UpperMethod = UpperMethod.GRADIENT
     query: bool = False
+    eight_bit: bool = False
     seed: int = 0
     extractor: str = DEFAULT_EXTRACTOR
     device: str = "cpu"

@@ -108,6 +108,7 @@ def _specification(verification: Verification) -> Specification:
         radius=verification.radius,
         tau=verification.tau,
         query=verification.query,
+        eight_bit=verification.eight_bit,
         lower_method=LowerMethod(verification.lower_method),
         upper_method=UpperMethod(verification.upper_method),
         budget=Budget(seconds=verification.seconds, memory=settings.FLOWVERIFY_MEMORY_GB),

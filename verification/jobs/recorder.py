@@ -14,7 +14,7 @@ from verification.jobs.files import as_artifacts, certificate_file
 from verification.jobs.interruption import stopping
 from verification.jobs.lease import Lease
 from verification.live import publish
-from verification.live.payloads import as_game, as_point
+from verification.live.payloads import as_example, as_game, as_point
 from verification.models import Verification
 from verification.services import artifacts, recording
 from verification.services.incoming import sentence
@@ -186,7 +186,8 @@ class Recorder(Observer):
             confidence=example.confidence,
             realisation_rms=None if realisation is None else realisation.rms,
             realisation_median=None if realisation is None else realisation.median,
-            files=as_artifacts(adversarial_files(self._flow, example)),
+            example=as_example(example),
+            files=as_artifacts(adversarial_files(self._frames, self._flow, example)),
         )
         publish.publish_adversarial(self._verification.pk, example.label, example.confidence, revision)
         self._pictures.done(time.monotonic() - began)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from torch.nn.functional import adaptive_avg_pool2d
 
-from verification.engine.result import GamePicture, GridPicture
+from verification.engine.result import AdversarialExample, GamePicture, GridPicture
 from verification.models import Bound, Verification
 
 
@@ -80,6 +80,42 @@ class Grid(TypedDict):
     guarantee: str
     visited: int
     unresolved: int
+
+
+class Likeness(TypedDict):
+    """How alike the changed frames are to the original ones: `Quality`, psnr in dB, null where no frame is changed."""
+
+    changed: int
+    psnr: float | None
+    psnr_worst: float | None
+    ssim: float
+    ssim_worst: float
+
+
+class Example(TypedDict):
+    """What is known of the adversarial example beside its class; `distances` by norm, `shares` by flow (or frame)."""
+
+    distances: dict[str, float]
+    shares: list[float]
+    quality: Likeness
+    survives_rounding: bool
+
+
+def as_example(example: AdversarialExample) -> Example:
+    """An example as it is recorded and travels."""
+    seen = example.quality
+    return Example(
+        distances={norm.value: distance for norm, distance in example.distances.items()},
+        shares=list(example.shares),
+        quality=Likeness(
+            changed=seen.changed,
+            psnr=seen.psnr,
+            psnr_worst=seen.psnr_worst,
+            ssim=seen.ssim,
+            ssim_worst=seen.ssim_worst,
+        ),
+        survives_rounding=example.survives_rounding,
+    )
 
 
 class GameMessage(TypedDict):

@@ -49,7 +49,7 @@ class News:
 
 def revision(verification: Verification) -> int:
     """The revision of the pictures that are stored; 0 when there are none."""
-    found = verification.artifacts.filter(kind=Artifact.Kind.ADVERSARIAL_FLOWS).aggregate(Max("revision"))
+    found = verification.artifacts.filter(kind=Artifact.Kind.ADVERSARIAL_CLIP).aggregate(Max("revision"))
     return found["revision__max"] or 0
 
 

@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('verification', '0007_extractor_with_parameters'),
+        ("verification", "0007_extractor_with_parameters"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='verification',
-            name='upper_method',
-            field=models.CharField(choices=[('gradient', 'The exact gradient'), ('finite-difference', "The paper's finite differences")], default='gradient', max_length=20),
+            model_name="verification",
+            name="upper_method",
+            field=models.CharField(
+                choices=[("gradient", "The exact gradient"), ("finite-difference", "The paper's finite differences")],
+                default="gradient",
+                max_length=20,
+            ),
         ),
     ]

@@ -84,6 +84,7 @@ class Verification(TeamOwned):
     tau = models.FloatField(null=True, blank=True)  #: of the grid; null: derived
     upper_method = models.CharField(max_length=20, choices=UpperMethod.choices, default=UpperMethod.GRADIENT)
     query = models.BooleanField(default=False)  #: only whether `radius` is safe is asked
+    eight_bit = models.BooleanField(default=False)  #: only examples that survive rounding to 8 bits count
     certificate = models.BooleanField(default=False)  #: wanted of the lower bound, when it is final
     seconds = models.FloatField()  #: budget
     seed = models.PositiveBigIntegerField(default=0)
@@ -108,6 +109,7 @@ class Verification(TeamOwned):
     upper_confidence = models.FloatField(null=True, blank=True)
     realisation_rms = models.FloatField(null=True, blank=True)
     realisation_median = models.FloatField(null=True, blank=True)
+    example = models.JSONField(null=True, blank=True)  #: `live.payloads.Example`; null until one is found
     game = models.JSONField(null=True, blank=True)  #: `live.payloads.Game`; null where no cells are played
     certifying = models.BooleanField(default=False)  #: the bounds are final, the certificate is being written
     certificate_radius = models.FloatField(null=True, blank=True)  #: what it proves; null while there is none

@@ -169,6 +169,12 @@ class VerificationForm(forms.Form):
         label="Only ask whether the radius is safe",
         help_text="The first adversarial example within the radius ends the run; the proof aims at the radius at once.",
     )
+    eight_bit = forms.BooleanField(
+        required=False,
+        label="Only count examples that survive rounding to 8 bits",
+        help_text="Files and screens hold 256 values a colour. Then an example counts only if its class stays changed when its "
+        "frames are rounded to them; the upper bound is a little larger.",
+    )
     certificate = forms.BooleanField(
         required=False,
         label="Write a certificate",

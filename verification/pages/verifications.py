@@ -23,7 +23,7 @@ from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.forms import VerificationForm
 from verification.pages.refusals import show_as_message, show_on_form
 from verification.pages.rows import queue_positions, rows
-from verification.reports import certificates, figures
+from verification.reports import certificates, examples, figures
 from verification.reports.report import facts_of
 from verification.services import deleting
 from verification.services import verifications as verification_services
@@ -96,6 +96,8 @@ def _live_props(verification: Verification, position: int | None) -> dict[str, A
         "report": reverse("verification-report", args=[verification.pk]),
         "queuePosition": position,
         "certificate": certificates.explained(verification) if verification.certificate else None,
+        "example": examples.explained(),
+        "files": figures.offered(),
     }
 
 

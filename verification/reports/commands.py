@@ -16,6 +16,7 @@ def verify_command(verification: Verification) -> str:
     if verification.radius is not None:
         words += ["--radius", repr(verification.radius)]
     words += ["--query"] if verification.query else []
+    words += ["--eight-bit"] if verification.eight_bit else []
     words += [] if verification.lower_method == "cells" else ["--lower", verification.lower_method]
     words += [] if verification.tau is None else ["--tau", repr(verification.tau)]
     words += [] if verification.upper_method == "gradient" else ["--upper", verification.upper_method]

@@ -45,9 +45,20 @@ def explanations(facts: Facts) -> list[Explanation]:
             "What the bounds are worth",
             f"A sound lower bound is a mathematical proof for every real-valued {terms.noun(facts)} up to that size, "
             "with a margin for floating-point rounding. The upper bound is empirical: one concrete "
-            f"{terms.noun(facts)}, evaluated again in double precision. The exact safe radius lies between them.",
+            f"{terms.noun(facts)}, evaluated again in double precision. The exact safe radius lies between them."
+            f"{_eight_bit(facts)}",
         ),
     ]
+
+
+def _eight_bit(facts: Facts) -> str:
+    if not facts.eight_bit:
+        return ""
+    return (
+        " An example counts only if the class is changed before its frames are rounded to 8 bits and stays changed after; the "
+        f"class named is that of the rounded frames, the size that of the {terms.noun(facts)} itself. The lower bound is about "
+        "frames that are not rounded: rounding is a change of its own, which it does not cover."
+    )
 
 
 def realisation(facts: Facts) -> Realisation | None:

@@ -13,7 +13,8 @@ class Facts:
     """One verification as it stands. Distances in `unit`; `flows` count from 1, None is all.
 
     `lower_guarantee` is the worth of `lower`: "sound" is a proof, anything else is not. The realisation
-    errors are ratios to the size of the manipulation, None until an adversarial example is found.
+    errors are ratios to the size of the manipulation, None until an adversarial example is found. `eight_bit`: only examples that
+    survive the rounding of the frames count.
     """
 
     status: str
@@ -35,6 +36,7 @@ class Facts:
     upper: float | None = None
     upper_label: str | None = None
     upper_confidence: float | None = None
+    eight_bit: bool = False
     certificate_radius: float | None = None
     certifying: bool = False
     realisation_rms: float | None = None

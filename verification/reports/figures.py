@@ -13,12 +13,27 @@ ROWS = (
     ("Frame", ("frame", "perturbed-frame", "frame-difference")),
     ("Magnitude", ("flow-magnitude", "perturbed-magnitude", "difference-magnitude")),
     ("Direction", ("flow-direction", "perturbed-direction", "difference-direction")),
+    ("Arrows", ("flow-arrows", "perturbed-arrows", "difference-arrows")),
 )
 COLUMNS = ("Original", "Perturbed", "Difference")
+#: Kinds of files to keep: a title, and what it is for.
 DOWNLOADS = {
-    "adversarial-flows": "Perturbed flows, NumPy",
-    "adversarial-clip": "Perturbed clip without loss, NumPy",
-    "result": "Result, JSON",
+    "comparison": ("Film, WebM", "Original, perturbed and difference side by side. Compressed: to look at."),
+    "lossless-clip": (
+        "Perturbed clip in 8 bits, without loss",
+        "The frames, rounded to 8 bits and not changed otherwise: to show to a classifier, or to upload here as a video.",
+    ),
+    "adversarial-clip": (
+        "Perturbed clip, exact, NumPy",
+        "The frames before rounding, float32 from 0 to 1: what the upper bound is about.",
+    ),
+    "adversarial-flows": ("Flows and their change, NumPy", "The original flows and what is added to them, in pixels."),
+    "original-flo": (
+        "Original flows, Middlebury",
+        "A zip with one .flo for each pair of frames, as programs for flow read.",
+    ),
+    "perturbed-flo": ("Perturbed flows, Middlebury", "The same of the perturbed flows."),
+    "result": ("Result, JSON", "All that was asked and found, with every bound."),
 }
 
 AddressOf = Callable[[Artifact], str]
@@ -62,9 +77,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Download:
-    """A file that belongs to the report."""
+    """A file that belongs to the report, and what it is for."""
 
     title: str
+    purpose: str
     url: str
     bytes: int
 
@@ -102,8 +118,15 @@ def _title(flow: int, frames: int, flows: bool) -> tuple[str, str]:
 
 
 def downloads(artifacts: Iterable[Artifact], address: AddressOf) -> list[Download]:
-    """The files that others can compute with."""
+    """The files that others can compute with, and the film."""
     found = {artifact.kind: artifact for artifact in artifacts}
     return [
-        Download(title, address(found[kind]), found[kind].bytes) for kind, title in DOWNLOADS.items() if kind in found
+        Download(title, purpose, address(found[kind]), found[kind].bytes)
+        for kind, (title, purpose) in DOWNLOADS.items()
+        if kind in found
     ]
+
+
+def offered() -> list[dict[str, str]]:
+    """What the live page says of the files that it may offer."""
+    return [{"kind": kind, "title": title, "purpose": purpose} for kind, (title, purpose) in DOWNLOADS.items()]

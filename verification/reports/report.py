@@ -10,9 +10,10 @@ from verification.engine import rounded
 from verification.engine.clip import Part
 from verification.engine.perturbation import Unit
 from verification.models import Artifact, Verification
-from verification.reports import certificates, explanations, figures, history, numbers, terms, wording
+from verification.reports import certificates, examples, explanations, figures, history, numbers, terms, wording
 from verification.reports.certificates import CertificatePart
 from verification.reports.commands import verify_command
+from verification.reports.examples import ExamplePart
 from verification.reports.explanations import Explanation, Realisation
 from verification.reports.facts import Facts
 from verification.reports.figures import Download, Pair
@@ -55,6 +56,7 @@ class Report:
     table: list[TableRow]
     table_caption: str
     certificate: CertificatePart | None
+    example: ExamplePart | None
     pairs: list[Pair]
     downloads: list[Download]
     reproducibility: list[NamedFact]
@@ -82,6 +84,7 @@ def build(verification: Verification, share: str | None = None) -> Report:
         table=[_row(point, facts.unit) for point in shown],
         table_caption=_caption(len(shown), len(points)),
         certificate=certificates.part(verification, facts, artifacts, address),
+        example=examples.part(verification.example, facts, artifacts, address),
         pairs=figures.pairs(artifacts, facts.frames, address, facts.changes_flow),
         downloads=figures.downloads(artifacts, address),
         reproducibility=_reproducibility(verification, facts),
@@ -112,6 +115,7 @@ def facts_of(verification: Verification) -> Facts:
         upper=verification.upper,
         upper_label=verification.upper_label_name,
         upper_confidence=verification.upper_confidence,
+        eight_bit=verification.eight_bit,
         certificate_radius=verification.certificate_radius,
         certifying=verification.certifying,
         realisation_rms=verification.realisation_rms,
@@ -141,6 +145,10 @@ def _caption(shown: int, recorded: int) -> str:
     return f"{selection} Lower bounds are rounded down, upper bounds up."
 
 
+def _counted(verification: Verification) -> str:
+    return "only if they survive rounding to 8 bits" if verification.eight_bit else "all, also in exact values only"
+
+
 def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact]:
     video, classifier = verification.video, verification.classifier
     flows = "all" if verification.flows is None else ", ".join(map(str, verification.flows))
@@ -160,6 +168,7 @@ def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact
         ),
         NamedFact("Space and norm", f"{verification.space}, {terms.NORM_NAMES[verification.norm]}"),
         NamedFact("Radius", radius),
+        NamedFact("Examples that count", _counted(verification)),
         NamedFact("Proof", verification.get_lower_method_display()),
         NamedFact("Search", verification.get_upper_method_display()),
         NamedFact("Budget", numbers.duration(verification.seconds)),

@@ -68,13 +68,22 @@ def _upper(facts: Facts) -> str:
     if facts.upper is not None:
         to = "" if facts.upper_label is None else f" to “{facts.upper_label}”"
         to += _confidence(facts.upper_confidence)
-        return f"{terms.one(facts)} of size {facts.unit.found(facts.upper)} changes the class{to}; it is a concrete example."
+        return f"{terms.one(facts)} of size {facts.unit.found(facts.upper)} changes the class{to}; {_example(facts)}."
     if facts.status == "certified":
         return ""
     if not facts.finished:
-        return f"No {terms.noun(facts)} that changes the class has been found so far."
+        return f"No {terms.noun(facts)} that changes the class{_also(facts)} has been found so far."
     within = "" if facts.radius is None else f" within the radius of {facts.unit.plain(facts.radius)}"
-    return f"The search found no {terms.noun(facts)}{within} that changes the class; that alone proves nothing."
+    return f"The search found no {terms.noun(facts)}{within} that changes the class{_also(facts)}; that alone proves nothing."
+
+
+def _also(facts: Facts) -> str:
+    return " in 8 bits too" if facts.eight_bit else ""
+
+
+def _example(facts: Facts) -> str:
+    survives = ", which survives the rounding of the frames to 8 bits" if facts.eight_bit else ""
+    return f"it is a concrete example{survives}"
 
 
 def _unknown(facts: Facts) -> str:

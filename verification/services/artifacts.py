@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.files.base import ContentFile
 from django.db import transaction
@@ -38,14 +39,19 @@ def record_adversarial(
     confidence: float,
     realisation_rms: float | None,
     realisation_median: float | None,
+    example: Mapping[str, Any],
     files: Iterable[ArtifactFile],
 ) -> int:
-    """A better adversarial example with its pictures. The upper bound itself comes through `record_bound`."""
-    facts = {
+    """A better adversarial example with its pictures; `example`: what `live.payloads.Example` says.
+
+    The upper bound itself comes through `record_bound`.
+    """
+    facts: dict[str, Any] = {
         "upper_label": label,
         "upper_confidence": confidence,
         "realisation_rms": realisation_rms,
         "realisation_median": realisation_median,
+        "example": dict(example),
     }
     return _replace(verification, files, facts)
 
@@ -55,7 +61,7 @@ def record_certificate(verification: Verification, radius: float, file: Artifact
     return _replace(verification, [file], {"certificate_radius": radius, "uncertified": ""})
 
 
-def _replace(verification: Verification, files: Iterable[ArtifactFile], facts: Mapping[str, float | str | None]) -> int:
+def _replace(verification: Verification, files: Iterable[ArtifactFile], facts: Mapping[str, Any]) -> int:
     require_held(verification)
     # Only the holder of the lease adds revisions, so this one stays free.
     newest = Artifact.objects.filter(verification=verification).aggregate(number=Max("revision"))["number"]

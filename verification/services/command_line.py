@@ -70,6 +70,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         budget=budget,
         tau=options["tau"],
         query=options["query"],
+        eight_bit=options["eight_bit"],
         lower_method=LowerMethod(options["lower"]),
         upper_method=UpperMethod(options["upper"]),
         seed=options["seed"],

@@ -7,11 +7,11 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TextIO
 
-from verification.engine import BoundPoint, Observer, Result, Specification, Status
+from verification.engine import AdversarialExample, BoundPoint, Observer, Result, Specification, Status
 from verification.engine.certificate import Certificate
 from verification.engine.perturbation import Norm, Unit
 from verification.engine.result import Answer, Turn
-from verification.engine.rounded import upper_bound
+from verification.engine.rounded import lower_bound, upper_bound
 
 _REFRESH_SECONDS = 0.2
 _CLEAR = "\r\x1b[K"
@@ -148,10 +148,19 @@ def _found(specification: Specification, result: Result) -> str:
     example = result.adversarial
     if example is None:
         within = "" if specification.radius is None else f" within {specification.unit.plain(specification.radius)}"
-        return f"Found: no adversarial example{within}."
+        surviving = " that survives 8 bits" if specification.eight_bit else ""
+        return f"Found: no adversarial example{within}{surviving}."
     rounding = "also" if example.survives_rounding else "but not"
     return (
         f"Found: a change of {specification.unit.found(example.distances[specification.norm])} makes it "
         f"{specification.classifier.labels[example.label]} ({example.confidence:.1%}), {rounding} after the frames are "
-        "rounded to 8 bits."
+        f"rounded to 8 bits. {_likeness(example)}"
     )
+
+
+def _likeness(example: AdversarialExample) -> str:
+    """How much of it can be seen, by its worst frame; rounded down, so that it is at least as alike."""
+    seen = example.quality
+    if seen.psnr_worst is None:
+        return "Its frames are identical."
+    return f"In its worst frame PSNR is {lower_bound(seen.psnr_worst)} dB and SSIM {lower_bound(seen.ssim_worst)}."

@@ -44,6 +44,7 @@ def create_verification(
     tau: float | None = None,
     upper_method: str = "gradient",
     query: bool = False,
+    eight_bit: bool = False,
     certificate: bool = False,
     seconds: float = 60.0,
     seed: int = 0,
@@ -55,8 +56,9 @@ def create_verification(
     """Queue the question; frames and sampling default to the classifier's own, `first` to `last` to the whole video.
 
     Frames of the video and `flows` count from 1; None for `flows` means all; `radius` in the unit of the space, None means no
-    limit. `certificate`: of the lower bound, written when that is final. Raises Invalid, with the field that is wrong, or
-    NotAllowed; nothing is saved then.
+    limit. `eight_bit`: only examples whose class change survives the rounding of the frames to 8 bits count. `certificate`: of
+    the lower bound, written when that is final. Raises Invalid, with the field that is wrong, or NotAllowed; then nothing is
+    saved.
     """
     require_member(user, video.team)
     if classifier.team_id != video.team_id:
@@ -79,6 +81,7 @@ def create_verification(
         tau=_checked_tau(tau, lower_method, space),
         upper_method=_checked_upper_method(upper_method, space),
         query=_checked_query(query, radius),
+        eight_bit=eight_bit,
         certificate=certificate,
         seconds=_checked_seconds(seconds),
         seed=_checked_seed(seed),

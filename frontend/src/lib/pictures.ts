@@ -3,7 +3,7 @@ import { artifactUrl } from "./api";
 
 /** Which picture stands where in the flow viewer. */
 
-export type Aspect = "magnitude" | "direction";
+export type Aspect = "magnitude" | "direction" | "arrows";
 export type Frame = "original" | "perturbed";
 
 export interface Slot {

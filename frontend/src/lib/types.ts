@@ -55,6 +55,23 @@ export interface Grid {
   unresolved: number;
 }
 
+/** How alike the changed frames are to the original ones; `psnr` in dB, null where no frame is changed. */
+export interface Likeness {
+  changed: number;
+  psnr: number | null;
+  psnr_worst: number | null;
+  ssim: number;
+  ssim_worst: number;
+}
+
+/** The adversarial example beside its class; `distances` by norm, `shares` of each flow (or frame). */
+export interface Example {
+  distances: Record<string, number>;
+  shares: number[];
+  quality: Likeness;
+  survives_rounding: boolean;
+}
+
 /** The parts of the API's verification that the pages read. */
 export interface Verification {
   id: string;
@@ -65,6 +82,8 @@ export interface Verification {
   distance_unit: Unit;
   flows: number[] | null;
   radius: number | null;
+  /** Only examples that survive the rounding of the frames to 8 bits count. */
+  eight_bit: boolean;
   seconds: number;
   elapsed: number;
   label: number | null;
@@ -78,6 +97,7 @@ export interface Verification {
   upper_confidence: number | null;
   realisation_rms: number | null;
   realisation_median: number | null;
+  example: Example | null;
   game: Game | Grid | null;
   /** A certificate of the lower bound was asked for. */
   certificate: boolean;
@@ -99,6 +119,20 @@ export interface Explained {
   whyLess: string;
   writing: string;
   waiting: string;
+}
+
+/** What the page says of any example. */
+export interface ExampleWords {
+  about: string;
+  survives: string;
+  perishes: string;
+}
+
+/** A kind of file that may be offered, and what it is for. */
+export interface FileWords {
+  kind: string;
+  title: string;
+  purpose: string;
 }
 
 /** `number` is the last point that the sender had told of; an event has its own number in `event`. */

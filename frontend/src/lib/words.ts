@@ -1,5 +1,5 @@
-import { durationText, normText, percentText, ratioText } from "./numbers";
-import type { Explained, Guarantee, Status, Verification } from "./types";
+import { durationText, lowerText, normText, percentText, ratioText, shareText } from "./numbers";
+import { type Example, type ExampleWords, type Explained, type Guarantee, isOver, type Status, type Verification } from "./types";
 import { foundText, provenText } from "./units";
 
 /** What the live page says in words. Nothing here may claim more than the numbers do. */
@@ -51,13 +51,12 @@ const GUARANTEE_WORDS: Record<Guarantee, string> = {
 
 export const guaranteeWords = (guarantee: Guarantee): string => GUARANTEE_WORDS[guarantee];
 
-export const NOTHING_FOUND = "no adversarial example found yet";
 
 /** Why there is no upper bound. */
 export function noUpperWords(verification: Verification): string {
   if (verification.status === "certified") return "none exists within the radius asked for";
-  if (["queued", "running"].includes(verification.status)) return NOTHING_FOUND;
-  return "no adversarial example was found";
+  const example = verification.eight_bit ? "no adversarial example in 8 bits" : "no adversarial example";
+  return `${example} ${isOver(verification.status) ? "was found" : "found yet"}`;
 }
 
 /** The chart in one sentence, for those who do not see it. */
@@ -79,4 +78,29 @@ export function chartSummary(verification: Verification, elapsed: number): strin
 export function classWords(name: string | null, confidence: number | null): string {
   if (name === null) return "not classified yet";
   return confidence === null ? `“${name}”` : `“${name}”, confidence ${percentText(confidence)}`;
+}
+
+/** The figures of an adversarial example, each with its name. `words`: what stands behind the figures. */
+export function exampleLines(example: Example, verification: Verification, words: ExampleWords): [string, string][] {
+  const { distances, shares, quality, survives_rounding } = example;
+  const unit = verification.distance_unit;
+  const sizes = Object.entries(distances).map(([norm, size]) => `${normText(norm)} ${foundText(size, unit)}`);
+  const parts = shares.map((share, index) => `${index + 1}: ${shareText(share)}`.replaceAll(" ", "\u00a0"));
+  return [
+    ["Size in each norm", sizes.join(", ")],
+    [unit === "px" ? "Share of each flow" : "Share of each frame", parts.join(", ")],
+    ...likenessLines(quality, verification.frames),
+    ["In 8 bits", survives_rounding ? words.survives : words.perishes],
+  ];
+}
+
+/** Rounded down: the frames are at least as alike as this says. */
+function likenessLines(quality: Example["quality"], frames: number): [string, string][] {
+  const { changed, psnr, psnr_worst, ssim, ssim_worst } = quality;
+  if (psnr === null || psnr_worst === null) return [["PSNR", "identical"]];
+  return [
+    ["Frames changed", `${changed} of ${frames}`],
+    ["PSNR", `${lowerText(psnr)} dB on average, ${lowerText(psnr_worst)} dB in the worst frame`],
+    ["SSIM", `${lowerText(ssim)} on average, ${lowerText(ssim_worst)} in the worst frame`],
+  ];
 }

@@ -1,5 +1,7 @@
 """Pictures of flows, frames and their changes for people: pure functions to (h, w, 3) uint8 RGB."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -44,14 +46,20 @@ def arrows_picture(frame: Picture, field: Field, scale: float, spacing: int = 16
     height, width = field.shape[:2]
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     canvas = np.repeat((128 + grey // 2)[..., None], 3, axis=2).astype(np.uint8)
-    for top in range(0, height - spacing + 1, spacing):
-        for left in range(0, width - spacing + 1, spacing):
+    for top in range(height % spacing // 2, height - spacing + 1, spacing):
+        for left in range(width % spacing // 2, width - spacing + 1, spacing):
             mean = field[top : top + spacing, left : left + spacing].mean((0, 1))
             length = float(np.hypot(*mean)) / scale
             step = mean / scale * spacing / max(1.0, length)
             middle = np.array([left + spacing / 2, top + spacing / 2])
             _draw_arrow(canvas, middle - step / 2, middle + step / 2)
     return canvas
+
+
+def enlarged(picture: NDArray[np.generic], side: int) -> NDArray[Any]:
+    """`picture` (h, w, ...) with its pixels repeated, so that the longer side has up to `side` of them; never smaller."""
+    times = max(1, side // max(picture.shape[:2]))
+    return np.repeat(np.repeat(picture, times, axis=0), times, axis=1)
 
 
 #: OpenCV draws at fractions of a pixel: this many bits of them.

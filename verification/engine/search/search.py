@@ -65,6 +65,11 @@ class Search(ABC):
             self.norm = self.problem.norm_of(self.best)
             self._told = self.norm
 
+    def go_back(self, a: Tensor | None) -> None:
+        """The best point was told, but does not count. The best is `a` again, or nothing, and what comes is measured by that."""
+        self.best, self.norm = a, math.inf if a is None else self.problem.norm_of(a)
+        self._told = self.norm
+
     def _keep(self, a: Tensor) -> None:
         norm = self.problem.norm_of(a)
         if norm < self.norm and norm <= self.limit:

@@ -70,7 +70,13 @@ class Command(BaseCommand):
             metavar="FILE",
             help="write all turns of the two players as CSV; where there are players",
         )
-        parser.add_argument("--out", type=Path, metavar="DIR", help="write flows, clip and pictures to this folder")
+        parser.add_argument(
+            "--out",
+            "--artifacts",
+            type=Path,
+            metavar="DIR",
+            help="write all that a server keeps of a run to this folder: flows, clips, film and pictures",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -139,6 +145,11 @@ def _add_question_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--query", action="store_true", help="ask only whether the radius is safe, and stop as soon as that is known"
+    )
+    parser.add_argument(
+        "--eight-bit",
+        action="store_true",
+        help="count only examples whose class change survives the rounding of the frames to 8 bits",
     )
     parser.add_argument(
         "--lower",
@@ -216,7 +227,7 @@ def _write_folder(question: Question, result: Result, folder: Path, document: by
     _replace(folder / "result.json", document)
     for file in original_files(frames, flow):
         _replace(folder / file.name, file.content)
-    for file in () if result.adversarial is None else adversarial_files(flow, result.adversarial):
+    for file in () if result.adversarial is None else adversarial_files(frames, flow, result.adversarial):
         _replace(folder / file.name, file.content)
 
 
