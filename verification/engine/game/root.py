@@ -26,7 +26,7 @@ from verification.engine.result import Turn
 #: Elements of all functionals of one evaluation, and the share of the clip that one of them may see (`LinearBounds`): intervals
 #: alone for a first proof; what a small network takes; what looks at few frames of a large one; everything.
 _EFFORTS: tuple[tuple[int | None, float], ...] = ((0, 1.0), (1 << 27, 1.0), (None, 0.2), (None, 1.0))
-_FINE = 1.01  # bisection ends when the failed radius is this close above the proven one
+_FINE = 1.002  # bisection ends when the failed radius is this close above the proven one
 _DEEP, _HALVINGS = 64.0, 5  # how far below a failed radius, and how finely, a smaller one is looked for
 _AIM, _SLOW, _FAST = 0.6, 1.5, 8.0  # a proof shall use up this share of the margin; bounds of the step in radius
 _STEEP, _SLOWEST = 0.2, 1.1  # a large network's loss grows with the fifth power of the radius, as measured; least step
