@@ -102,7 +102,7 @@ def test_bounds_are_printed_and_written(
 
 def check_folder(folder: Path, document: dict[str, Any], classifier: Path) -> None:
     """The files are whole and agree with the document."""
-    for picture in folder.glob("*.png"):
+    for picture in folder.glob("*-[0-9]*.png"):
         pixels = cv2.imread(str(picture))
         side = 16 if "arrows" in picture.name else 1  # drawn on enlarged frames
         assert pixels is not None and pixels.shape == (side * HEIGHT, side * WIDTH, 3)
@@ -115,6 +115,8 @@ def check_folder(folder: Path, document: dict[str, Any], classifier: Path) -> No
         with zipfile.ZipFile(folder / archive) as flows:
             assert len(flows.namelist()) == FRAMES - 1
     assert (folder / "comparison.webm").stat().st_size > 0
+    still = cv2.imread(str(folder / "comparison.png"))
+    assert still is not None and still.shape[1] > 3 * still.shape[0] / 2, "three pictures in a row"
     check_figures(document)
     flows = np.load(folder / "adversarial-flows.npz")
     assert flows["delta"].shape == flows["flow"].shape == (FRAMES - 1, HEIGHT, WIDTH, 2)
