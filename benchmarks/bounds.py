@@ -149,7 +149,7 @@ def measure_ratio(options: argparse.Namespace, scratch: Path) -> Rows:
 def measure_growth(options: argparse.Namespace, scratch: Path) -> Rows:
     """One axis at a time from 8 frames of 64x64 pixels and 32 units."""
     cases = []
-    base = {"frames": 8, "size": 64, "hidden": 32}
+    base: dict[str, Any] = {"frames": 8, "size": 64, "hidden": 32}
     axes = {"frames": (4, 8, 16, 32), "size": (32, 64, 128, 224), "hidden": (32, 128, 512)}
     for axis, values in axes.items():
         for value in values:

@@ -6,9 +6,9 @@
 Both gradients of the same loss, on the same frame of the same clip, in float64 and by one process; seconds are those of its
 processor, which a shared machine disturbs less than the clock. `demo`: the demo's classifier and a test clip, every pixel of one
 frame. `vgg`: VGG16 + LSTM with random weights, 16 frames of 224x224; there only `--pixels` random pixels are changed, and the
-time of the frame is extrapolated from them. `vgg-small`: the same network on 4 frames of 48x48, where enough pixels can be changed
-to compare directions. `--search`: instead, what both searches find within so many seconds on that clip of the demo, one flow,
-dense, L2. Compare only what ran side by side.
+time of the frame is extrapolated from them. `vgg-small`: the same network on 4 frames of 48x48, where enough pixels can be
+changed to compare directions. `--search`: instead, what both searches find within so many seconds on that clip of the demo,
+one flow, dense, L2. Compare only what ran side by side.
 """
 
 import argparse
