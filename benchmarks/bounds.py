@@ -149,7 +149,7 @@ def measure_ratio(options: argparse.Namespace, scratch: Path) -> Rows:
 def measure_growth(options: argparse.Namespace, scratch: Path) -> Rows:
     """One axis at a time from 8 frames of 64x64 pixels and 32 units."""
     cases = []
-    base = {"frames": 8, "size": 64, "hidden": 32}
+    base: dict[str, Any] = {"frames": 8, "size": 64, "hidden": 32}
     axes = {"frames": (4, 8, 16, 32), "size": (32, 64, 128, 224), "hidden": (32, 128, 512)}
     for axis, values in axes.items():
         for value in values:
@@ -170,6 +170,7 @@ class Case:
     hidden: int | None = None
     effort: int | None = None
     room: float = math.inf
+    lively: bool = False  #: He's initialisation, with which a change of a pixel does not fade in a deep network
 
     def problem(self) -> Problem:
         if self.architecture is None:
@@ -177,7 +178,7 @@ class Case:
             with tempfile.TemporaryDirectory() as scratch:
                 return _problem(demo, _first_test_clip(demo, Path(scratch)), Norm.L2)
         config: dict[str, object] = {} if self.hidden is None else {"hidden": self.hidden}
-        return _random(self.architecture, config, self.frames, self.size)
+        return _random(self.architecture, config, self.frames, self.size, self.lively)
 
 
 def _rows(cases: Sequence[Case]) -> Rows:
@@ -221,9 +222,12 @@ def _seconds(work: Callable[[], Any], repeats: int) -> float:
     return statistics.median(times)
 
 
-def _random(architecture: str, config: dict[str, object], frames: int, size: int) -> Problem:
+def _random(architecture: str, config: dict[str, object], frames: int, size: int, lively: bool) -> Problem:
     torch.manual_seed(0)
     network = ARCHITECTURES[architecture].build(config, frames=frames, height=size, width=size, classes=5)
+    for module in network.modules() if lively else ():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
     wanted = InputSpecification(frames, size, size)
     labels = tuple("abcde")
     classifier = Classifier(architecture, "0" * 64, architecture, labels, wanted, network.eval().requires_grad_(False))

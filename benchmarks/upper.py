@@ -1,11 +1,14 @@
 """The paper's gradient by finite differences (Eqs. 8 to 10) against the exact one: the figures behind docs/bounds.md.
 
-    python -m benchmarks.upper [--parts demo vgg] [--pixels 64] [--exact 5] [--threads 1]
+    python -m benchmarks.upper [--parts demo vgg vgg-small] [--pixels 64] [--exact 5] [--threads 1]
+    python -m benchmarks.upper --search 60
 
 Both gradients of the same loss, on the same frame of the same clip, in float64 and by one process; seconds are those of its
-processor, which a shared machine disturbs less than the clock. `demo`: the demo's classifier
-and a test clip, every pixel of one frame. `vgg`: VGG16 + LSTM with random weights, 16 frames of 224x224; there only `--pixels`
-random pixels are changed, and the time of the frame is extrapolated from them. Compare only what ran side by side.
+processor, which a shared machine disturbs less than the clock. `demo`: the demo's classifier and a test clip, every pixel of one
+frame. `vgg`: VGG16 + LSTM with random weights, 16 frames of 224x224; there only `--pixels` random pixels are changed, and the
+time of the frame is extrapolated from them. `vgg-small`: the same network on 4 frames of 48x48, where enough pixels can be
+changed to compare directions. `--search`: instead, what both searches find within so many seconds on that clip of the demo,
+one flow, dense, L2. Compare only what ran side by side.
 """
 
 import argparse
@@ -15,7 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -24,6 +27,8 @@ from torch import Tensor
 from benchmarks.bounds import Case, Rows
 from verification.engine.bounds.problem import Problem
 from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
+from verification.engine.perturbation import build_space
+from verification.engine.search import FiniteDifferenceSearch, MinimumNormSearch
 from verification.engine.search.pixel_changes import PixelChanges, PixelDifferences
 
 T = TypeVar("T")
@@ -34,7 +39,8 @@ _HEADER = (
 )  # fmt: skip
 _CASES = {
     "demo": Case("demo", 0.0),
-    "vgg": Case("vgg16_lstm, random weights", 0.0, "vgg16_lstm", frames=16, size=224),
+    "vgg": Case("vgg16_lstm, random weights", 0.0, "vgg16_lstm", frames=16, size=224, lively=True),
+    "vgg-small": Case("vgg16_lstm, random weights, small", 0.0, "vgg16_lstm", frames=4, size=48, lively=True),
 }
 
 
@@ -54,12 +60,10 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=64, help="how many pixels of the large frame are changed")
     parser.add_argument("--exact", type=int, default=5, help="repetitions of the exact gradient; the median counts")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--search", type=float, metavar="S", help="seconds of both searches for an upper bound instead")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rows: Rows = [_HEADER]
-    for part in options.parts:
-        rows.append(compared(_CASES[part], None if part == "demo" else options.pixels, options.exact))
-        print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+    rows = searched(options.search) if options.search else gradients(options)
     print(
         f"\n{platform.platform()}, Python {platform.python_version()}, torch {torch.__version__}, "
         f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}"
@@ -67,6 +71,31 @@ def main() -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def gradients(options: argparse.Namespace) -> Rows:
+    """Both gradients of the networks that are asked for."""
+    rows: Rows = [_HEADER]
+    for part in options.parts:
+        rows.append(compared(_CASES[part], None if part == "demo" else options.pixels, options.exact))
+        print("  ".join(rows[-1]), file=sys.stderr, flush=True)
+    return rows
+
+
+def searched(seconds: float) -> Rows:
+    """The upper bound by each search, and when it was found."""
+    whole = _CASES["demo"].problem()
+    length, _, height, width = whole.frames.shape
+    problem = replace(whole, space=build_space("dense", length, height, width, (length // 2,)))
+    rows: Rows = [("search", "upper (px), after (s): first and last")]
+    for search in (FiniteDifferenceSearch(problem, build_extractor(DEFAULT_EXTRACTOR)), MinimumNormSearch(problem)):
+        began, points = time.process_time(), []
+        while (now := time.process_time() - began) < seconds:
+            candidate = search.step(lambda: None, 1)
+            if candidate is not None:
+                points.append(f"{candidate.norm:.4g}, {now:.0f}")
+        rows.append((type(search).__name__, "; ".join(dict.fromkeys(points[:1] + points[-1:])) or "none"))
+    return rows
 
 
 def compared(case: Case, sample: int | None, repeats: int) -> tuple[str, ...]:
@@ -105,14 +134,18 @@ def compared(case: Case, sample: int | None, repeats: int) -> tuple[str, ...]:
 
 def by_differences(differences: PixelDifferences, clip: Tensor, frame: int, pixels: Tensor) -> Differences:
     """Eqs. 8 to 10 at `pixels` of one frame."""
-    began = time.process_time()
     with torch.no_grad():
         loss = differences.loss(clip)
+    began = time.process_time()
     parts: list[PixelChanges] = []
     for batch in pixels.split(differences.batch):
         parts.append(differences.measure(clip, loss, frame, batch))
         spent = time.process_time() - began
-        print(f"{sum(len(part.loss) for part in parts)} pixels, {spent:.3g} s", file=sys.stderr, flush=True)
+        print(
+            f"{sum(len(part.loss) for part in parts)} of {len(pixels)} pixels, {spent:.3g} s",
+            file=sys.stderr,
+            flush=True,
+        )
     changes = PixelChanges(*(torch.cat([getattr(p, name) for p in parts]) for name in ("loss", "frame", "flow")))
     return Differences(pixels, changes, time.process_time() - began)
 
