@@ -18,6 +18,7 @@ from tests.engine.bounding import (
     radius_for,
     worst_violation,
 )
+from verification.engine.bounds.ball import ball_around
 from verification.engine.bounds.pixels import PixelBall
 from verification.engine.bounds.problem import Problem
 from verification.engine.errors import ClassifierError, UnsupportedOperationError
@@ -255,3 +256,20 @@ def test_the_cone_of_a_leaky_relu_reaches_as_low_as_the_function() -> None:
     cone = Relu(0.01).cone(site)
     assert cone is not None
     assert Fraction(float(cone.base.lower)) <= Fraction(0.01) * -4
+
+
+def test_slopes_beyond_the_frame_count_where_displacements_may_go_there() -> None:
+    # Slopes were looked for up to the frame's far side alone. Three pixels whose slopes up to there add up to nothing for any
+    # affine field still change when such a field goes farther.
+    rising, falling = [0.2, 0.3, 0.4, 0.5, 1.0], [0.8, 0.7, 0.6, 0.5, 0.44]
+    frames = torch.zeros(2, 3, 5, 5, dtype=torch.float64)
+    frames[:, 0], frames[:, 1] = torch.tensor([rising, falling], dtype=torch.float64).unsqueeze(1)
+    weights = torch.zeros((1, 1, 1, *frames.shape), dtype=torch.float64)
+    weights[0, 0, 0, 1, 0, 3, 3], weights[0, 0, 0, 1, 1, 2:5:2, 3] = 2.0, 1 / 0.6
+    space = build_space("affine", 2, 5, 5, None)
+    a = torch.zeros(space.shape, dtype=torch.float64)
+    a[0, 0, 2] = 8.0
+    region = ball_around(frames, space, Norm.L2, float(space.norm(a, Norm.L2)), Rounding(rigorous=True))
+    form = Form(weights, torch.zeros(1, 5, dtype=torch.int64), (1, 2, 3, 5, 5))
+    reached = (weights[0, 0, 0] * space.perturbed(frames, space.lift(a))).sum()
+    assert float(region.minimum(form)) <= float(reached)
