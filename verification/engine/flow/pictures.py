@@ -79,7 +79,8 @@ def _draw_arrow(canvas: Picture, start: NDArray[np.floating], end: NDArray[np.fl
 
 def frame_picture(frame: Field) -> Picture:
     """A frame (3, h, w) in [0, 1], rounded to 8 bits."""
-    return np.round(np.clip(frame.transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
+    # In float64, as `clip.rounding` does: float32 would decide some values between two levels in another way.
+    return np.round(np.clip(frame.transpose(1, 2, 0).astype(np.float64), 0, 1) * 255).astype(np.uint8)
 
 
 def change_picture(change: Field, scale: float) -> Picture:

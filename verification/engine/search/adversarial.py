@@ -49,7 +49,8 @@ def _example(
         exact = problem.perturbed(a)
         delta = problem.space.lift(a)
     clip = exact.float()
-    seen, grey = _classify(problem, clip.double()), _classify(problem, rounded(clip.double()))
+    saved = rounded(clip.double()).float()  # as it is read from a file again
+    seen, grey = _classify(problem, clip.double()), _classify(problem, saved.double())
     labels = [seen[0], _classify(problem, exact)[0], *([grey[0]] if eight_bit else [])]
     if problem.label in labels:
         return None
