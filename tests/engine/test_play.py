@@ -1,5 +1,6 @@
 """The ball and the cells take turns, and the better of what they prove counts."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -67,20 +68,29 @@ def test_cells_prove_more_than_the_ball_in_the_same_rounds() -> None:
     assert alone.game is None
 
 
-@pytest.mark.parametrize(("flows", "mostly"), [((1,), "cells"), ((1, 2, 3), "root")])
-def test_in_more_dimensions_whoever_has_proven_more_has_most_turns(flows: tuple[int, ...], mostly: str) -> None:
+@pytest.mark.parametrize(
+    ("flows", "failed", "cells", "turns"),
+    [
+        ((1,), math.inf, 1.2, 2),  # few dimensions: one turn of four
+        ((1,), math.inf, 2.0, 0),  # and none where the cells have proven much more
+        ((1, 2, 3), 3.0, 0.5, 4),
+        ((1, 2, 3), 3.0, 2.0, 0),
+        ((1, 2, 3), math.inf, 2.0, 4),  # the ball still grows
+    ],
+)
+def test_the_ball_has_its_turns_until_the_cells_have_proven_much_more(
+    flows: tuple[int, ...], failed: float, cells: float, turns: int
+) -> None:
     problem, specification = _problem(space="translation", flows=flows)
     proof = build_proof(specification, problem)
     assert isinstance(proof, Play)
-    while not proof.root.lower:
-        proof.root.step(None, _nothing)
     taken = {"root": 0, "cells": 0}
     for name, part in (("root", proof.root), ("cells", proof.cells)):
         _counted(part, taken, name)
-    proof.root.lower, proof.cells.lower = 1.0, 0.8  # behind, but not by far
+    proof.root.lower, proof.root.level, proof.root.failed, proof.cells.lower = 1.0, 1, failed, cells
     for _ in range(8):
         proof.step(None, _nothing)
-    assert taken == {"root": 6 if mostly == "root" else 2, "cells": 6 if mostly == "cells" else 2}
+    assert taken == {"root": turns, "cells": 8 - turns}
 
 
 def _counted(part: RootSearch | CellSearch, taken: dict[str, int], name: str) -> None:

@@ -20,8 +20,8 @@ from verification.engine.result import GamePicture, Turn
 from verification.engine.specification import LowerMethod, Specification
 
 _MANY = 8  # dimensions; in more, cells have to wait until the ball has proven what it can
-_FEW = 4  # in more, whoever has proven more has most of the turns; with so few dimensions that will soon be the cells
-_TURNS = 4  # the other one has one of so many
+_FEW = 4  # in more, the ball has every other turn; with so few dimensions the cells will soon have proven more
+_TURNS = 4  # and it has one of so many
 _BEHIND = 1.5  # by what factor the cells must have proven more for the ball to be given up
 
 
@@ -62,12 +62,20 @@ class Play:
 
     @property
     def _root_is_due(self) -> bool:
-        if self.root.finished or self.cells.lower > _BEHIND * self.root.lower:
+        if self.root.finished or self._outdone:
             return False
-        dimensions, last = self.cells.space.dimensions, self.taken % _TURNS == 0
-        if dimensions > _MANY:
-            return True
-        return last != (dimensions > _FEW and self.root.lower > self.cells.lower)
+        dimensions = self.cells.space.dimensions
+        return dimensions > _MANY or self.taken % (2 if dimensions > _FEW else _TURNS) == 0
+
+    @property
+    def _outdone(self) -> bool:
+        """Whether the ball is given up; in more than a few dimensions not before linear bounds have met their first failure.
+
+        Until then it grows by leaps from where intervals have left it, and what it has proven says little.
+        """
+        grown = self.root.level > 0 and math.isfinite(self.root.failed)
+        few = self.cells.space.dimensions <= _FEW
+        return (few or grown) and self.cells.lower > _BEHIND * self.root.lower
 
     def picture(self) -> GamePicture:
         """See `Proof`."""
