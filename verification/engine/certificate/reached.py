@@ -102,7 +102,7 @@ class ReachedByFlow(Reached):
 
     @cached_property
     def _zones(self) -> list[list[list[Tensor]]]:
-        """For each budget and frame the slopes: see `_Slopes`."""
+        """For each budget and frame the slopes: see `_slopes`."""
         return [
             [_slopes(frame, reach) for frame, reach in zip(self.frames, self._reach(budget), strict=True)]
             for budget in self._budgets
