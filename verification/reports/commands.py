@@ -22,7 +22,7 @@ def verify_command(verification: Verification) -> str:
     words += [] if verification.upper_method == "gradient" else ["--upper", verification.upper_method]
     words += ["--flow", verification.extractor, "--seconds", f"{verification.seconds:g}"]
     words += ["--seed", str(verification.seed)]
-    # Where there can be no certificate the command line would refuse to begin.
+    # Where there can be none, to try it again would take time for nothing.
     words += [] if verification.certificate_radius is None else ["--certificate", "certificate.json"]
     return shlex.join(words)
 

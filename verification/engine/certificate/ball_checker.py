@@ -7,6 +7,7 @@ optimiser, no choice that the proof depends on, and none of the bounds that the 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -108,8 +109,8 @@ class _Walk:
         wanted = high - low > _NARROW * (1 + self.sizes[value])
         if isinstance(reader.operation, Relu):
             wanted = wanted & (low < 0) & (high > 0)
-        wanted = wanted & ~self.refined.get(value, torch.zeros_like(wanted))
-        self.refined[value] = self.refined.get(value, torch.zeros_like(wanted)) | wanted
+        known = self.refined.get(value, torch.zeros_like(wanted))
+        wanted, self.refined[value] = wanted & ~known, wanted | known
         elements = _by_place(wanted)
         cost = 2 * len(elements) * self._largest
         if value == 0 or not len(elements) or self.spent + cost > _MOST_ELEMENTS:
@@ -126,7 +127,7 @@ class _Walk:
         low, high = low.view(shape), high.view(shape)
         self.boxes[value] = low, torch.maximum(low, high)
 
-    @property
+    @cached_property
     def _largest(self) -> int:
         """The elements of the graph's largest value."""
         return max(map(self.graph.elements_of, range(len(self.graph.nodes) + 1)))

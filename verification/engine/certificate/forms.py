@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from verification.engine.certificate.curves import Curve, curve_of
+from verification.engine.certificate.curves import EVALUATED, Curve, curve_of
 from verification.engine.errors import UnsupportedOperationError
 from verification.engine.network.operations import arithmetic, constant, convolution, linear, max_pool, reduction
 from verification.engine.network.operations.base import Operation, Rearrangement
@@ -24,7 +24,6 @@ from verification.engine.network.operations.sigmoid import Sigmoid, Tanh
 
 _UNIT = 2.0**-53
 _TINY = 1e-200  # more than all underflows of one value's terms together, while they stay below `LARGEST`
-_FUNCTION = 1e-12  # what one evaluation of the sigmoid, and of its steepest points, may be off
 #: A proof that meets a larger number is none.
 LARGEST = 1e100
 
@@ -184,7 +183,7 @@ def _sigmoid_of(x: AffineForm) -> AffineForm:
     turn = ((1 + root).square() / (4 * slope).clamp(min=1e-30)).log()
     points = [lower, upper, turn.clamp(lower, upper), (-turn).clamp(lower, upper)]
     heights = torch.stack([point.sigmoid() - slope * point for point in points])
-    margin = _FUNCTION * (1 + slope * (lower.abs() + upper.abs()))
+    margin = EVALUATED * (1 + slope * (lower.abs() + upper.abs()))
     return _sloped(x, slope, heights.amin(0) - margin, heights.amax(0) + margin)
 
 
