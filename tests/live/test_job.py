@@ -1,7 +1,7 @@
 """One job in this process with the real engine: however it ends, the verification says so and the worker lives on."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from tests.factories import make_classifier, make_team, make_user, make_verification, make_video
-from tests.live.undecided import make_undecided_file
+from tests.live.undecided import make_undecided_verification as queued
 from verification.engine import BoundPoint, read_clip
 from verification.engine.flow import build_extractor
 from verification.jobs import job, recorder
@@ -24,21 +23,6 @@ from verification.models import Artifact, Verification
 
 # Leases are renewed on a thread of their own: what it sees has to be committed.
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def not_stopping() -> Iterator[None]:
-    yield
-    stopping.clear()
-
-
-def queued(**fields: Any) -> Verification:
-    """A queued verification of made files, of which both bounds move within seconds."""
-    user = make_user()
-    team = make_team(user)
-    video, classifier = make_video(team, user, seed=1), make_classifier(team, user)
-    make_undecided_file(Path(classifier.file.path), Path(video.file.path), seed=1)
-    return make_verification(team, user, **{"seconds": 2.0, "video": video, "classifier": classifier, **fields})
 
 
 def run(verification: Verification) -> Verification:

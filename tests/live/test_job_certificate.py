@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from tests.engine.onnx_models import classifier_model
-from tests.factories import make_classifier, make_team, make_user, make_verification, make_video
-from tests.live.undecided import make_undecided_file
+from tests.factories import make_team, make_user
+from tests.live.undecided import make_undecided_verification
 from verification.engine.certificate import Certificate
 from verification.jobs import recorder
 from verification.jobs.actors import run_verification
@@ -27,20 +27,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 KIND = Artifact.Kind.CERTIFICATE
 
 
-@pytest.fixture(autouse=True)
-def not_stopping() -> Iterator[None]:
-    yield
-    stopping.clear()
-
-
 def queued(**fields: Any) -> Verification:
     """A question in two dimensions about made files, of which both bounds move within seconds."""
-    user = make_user()
-    team = make_team(user)
-    video, classifier = make_video(team, user, seed=1), make_classifier(team, user)
-    make_undecided_file(Path(classifier.file.path), Path(video.file.path), seed=1)
-    question: dict[str, Any] = {"space": "translation", "flows": [1], "seconds": 2.0, "certificate": True}
-    return make_verification(team, user, **{**question, "video": video, "classifier": classifier, **fields})
+    question: dict[str, Any] = {"space": "translation", "flows": [1], "certificate": True}
+    return make_undecided_verification(**{**question, **fields})
 
 
 def run(verification: Verification) -> Verification:

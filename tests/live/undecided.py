@@ -1,13 +1,22 @@
 """A classifier that hardly prefers its class to the next one: an adversarial example is found within seconds."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tests.factories import make_classifier_file
+from tests.factories import (
+    make_classifier,
+    make_classifier_file,
+    make_team,
+    make_user,
+    make_verification,
+    make_video,
+)
 from verification.engine import ARCHITECTURES, load_classifier, read_clip
+from verification.models import Verification
 
 #: What is left of the distance between the two best logits.
 LEFT = 0.002
@@ -25,3 +34,12 @@ def make_undecided_file(path: Path, video: Path, *, seed: int = 0) -> Path:
     tensors[ARCHITECTURES[loaded.architecture].outputs][second] += (1 - LEFT) * (logits[best] - logits[second])
     save_file(tensors, path, metadata)
     return path
+
+
+def make_undecided_verification(**fields: Any) -> Verification:
+    """A queued verification of made files, of which both bounds move within seconds."""
+    user = make_user()
+    team = make_team(user)
+    video, classifier = make_video(team, user, seed=1), make_classifier(team, user)
+    make_undecided_file(Path(classifier.file.path), Path(video.file.path), seed=1)
+    return make_verification(team, user, **{"seconds": 2.0, "video": video, "classifier": classifier, **fields})
