@@ -1,5 +1,14 @@
-"""Perturbations of the optical flow, or of the frames: norms, manipulation spaces, and their imposition on the frames."""
+"""Perturbations of the optical flow, or of the frames: norms, spaces, natural distortions, and how they change the frames."""
 
+from verification.engine.perturbation.choice import (
+    build_space,
+    check_space,
+    distortion_spellings,
+    name_of,
+    spellings,
+    unit_of,
+)
+from verification.engine.perturbation.distortions import DISTORTIONS, Distortion, is_distortion
 from verification.engine.perturbation.imposition import displacements, impose, warp
 from verification.engine.perturbation.norms import Norm
 from verification.engine.perturbation.spaces import (
@@ -8,16 +17,13 @@ from verification.engine.perturbation.spaces import (
     Pixels,
     Space,
     Window,
-    build_space,
-    check_space,
-    name_of,
-    spellings,
-    unit_of,
 )
 from verification.engine.perturbation.units import Unit
 
 __all__ = [
+    "DISTORTIONS",
     "SPACES",
+    "Distortion",
     "FlowSpace",
     "Norm",
     "Pixels",
@@ -27,7 +33,9 @@ __all__ = [
     "build_space",
     "check_space",
     "displacements",
+    "distortion_spellings",
     "impose",
+    "is_distortion",
     "name_of",
     "spellings",
     "unit_of",

@@ -110,6 +110,15 @@ class Space(ABC):
         """The clip that `delta` makes of `frames`."""
         return self.moved(frames, self.motion(delta))
 
+    def change(self, frames: Tensor, a: Tensor) -> Tensor:
+        """What people look at of the perturbation by `a`, the first axis over flows or frames: `delta`, or what it does."""
+        return self.lift(a)
+
+    def domain(self) -> tuple[Tensor, Tensor]:
+        """(K,) each, float64: the least and the greatest value of each coordinate; beyond, it counts as that value."""
+        limit = torch.full((self.dimensions,), torch.inf, dtype=torch.float64)
+        return -limit, limit
+
     def shortest(self, frames: Tensor, a: Tensor) -> Tensor:
         """Coordinates of least norm that make the same clip of `frames` as `a` does."""
         return a
