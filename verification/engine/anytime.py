@@ -24,7 +24,6 @@ from verification.engine.result import AdversarialExample, BoundPoint, Guarantee
 from verification.engine.search import EightBitProblem, build_search, confirm
 from verification.engine.specification import Specification
 
-_SEARCH_SHARE = 0.35  # of the time, while both are at work
 _HEAD_START = (3.0, 0.15)  # the search goes first for at most that many seconds, and that share of the budget
 _LEAST_SECONDS = 2.0  # of work that a first run gets, however long the preparation took
 _SLICE_SECONDS = 0.5
@@ -231,7 +230,7 @@ class _Run:
         seconds, share = _HEAD_START
         if self.ledger.upper is None and search < min(seconds, share * self.specification.budget.seconds):
             return True
-        return search <= _SEARCH_SHARE * (search + proof)
+        return search <= self.search.share * (search + proof)
 
     def _search(self) -> None:
         began = time.monotonic()
