@@ -1,0 +1,90 @@
+"""The values of a picture along straight lines, against straight lines between the values at their ends.
+
+Between two lines of the lattice such a value is a quadratic function of the place on the way (docs/distortions.md, "Warps").
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from verification.engine.perturbation.distortions.lattice import Lattice, Slopes, joined
+
+#: Pixels: a line of the lattice so near to an end of a way is not crossed by it.
+NEAR = 1e-11
+
+
+@dataclass(frozen=True)
+class Segment:
+    """For every pixel of a lattice the way `start + t step`, t from 0 to 1; `start`, `step` (n, 2, h, w), along x and along y.
+
+    The path itself may leave it by `off` (n, 2, h, w), and begins and ends where it does.
+    """
+
+    lattice: Lattice
+    start: Tensor
+    step: Tensor
+    off: Tensor
+
+    @cached_property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """(n, C, h, w) each: the values at the ends."""
+        return self._at(torch.zeros_like(self.step[:, :1])), self._at(torch.ones_like(self.step[:, :1]))
+
+    @cached_property
+    def _slopes(self) -> tuple[Slopes, Slopes]:
+        """Those that the path can meet, along x and along y."""
+        return self.lattice.slopes(*self._between(self.off))
+
+    @property
+    def astray(self) -> Tensor:
+        """(n, C, h, w): by how much the value on the path can differ from the one on the way at the same time."""
+        across, down = self.off.split(1, 1)
+        return across * self._slopes[0].steepest + down * self._slopes[1].steepest
+
+    @property
+    def deviations(self) -> tuple[Tensor, Tensor]:
+        """(n, C, h, w) each: on the way the value less that of the line from end to end is at least, and at most, so much."""
+        first, last = self._between(torch.full_like(self.step, -NEAR))
+        few = (last - first).amax(1, keepdim=True) <= 1
+        least, most = self._nodes(last, last == first + 1)
+        hump = self._hump()
+        return torch.where(few, least, -hump), torch.where(few, most, hump)
+
+    def _at(self, share: Tensor) -> Tensor:
+        return self.lattice.values(self.start + share * self.step)
+
+    def _between(self, around: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers of the first and of the last cell that the way, widened by `around`, goes through; (n, 2, h, w) each."""
+        end = self.start + self.step
+        first = self.lattice.cells(torch.minimum(self.start, end) - around)
+        beyond = (torch.maximum(self.start, end) + around).ceil() - 1
+        last = torch.minimum(beyond, self.lattice.last).clamp(min=-1)
+        return first, torch.maximum(first, last)
+
+    def _nodes(self, line: Tensor, crossed: Tensor) -> tuple[Tensor, Tensor]:
+        """The deviations where no more is `crossed` than the `line` of each direction, from the values at these lines."""
+        share = (line - self.start) / torch.where(crossed, self.step, 1.0)
+        share = torch.where(crossed, share, 1.0).clamp(0, 1)
+        early, late = share.amin(1, keepdim=True), share.amax(1, keepdim=True)
+        first, rise = self.ends[0], self.ends[1] - self.ends[0]
+        at_early, at_late = (self._at(when) - first - when * rise for when in (early, late))
+        zero = torch.zeros_like(early)
+        turn = self.step[:, :1] * self.step[:, 1:] / 4
+        least, most = torch.zeros_like(first), torch.zeros_like(first)
+        pieces = ((zero, zero, early, at_early), (early, at_early, late, at_late), (late, at_late, zero + 1, zero))
+        for begin, before, end, behind in pieces:
+            cells = self.lattice.cells(self.start + (begin + end) / 2 * self.step)
+            bow = self.lattice.twists(cells) * (turn * (end - begin).square())
+            least = torch.minimum(least, torch.minimum(before, behind) - bow.clamp(min=0))
+            most = torch.maximum(most, torch.maximum(before, behind) - bow.clamp(max=0))
+        return least, most
+
+    def _hump(self) -> Tensor:
+        """How far the value can be from the line between the ends, whose slopes on the way are all within bounds."""
+        across, down = self.step.split(1, 1)
+        slopes = joined([self._slopes[0].times(across), self._slopes[1].times(down)])
+        rise = self.ends[1] - self.ends[0]
+        above, below = (slopes.greatest - rise).clamp(min=0), (rise - slopes.least).clamp(min=0)
+        return above * below / (above + below).clamp(min=1e-300)
