@@ -12,7 +12,7 @@ from torch import Tensor
 
 _DEGREE = math.pi / 180
 _DOUBLING = math.log(2.0)
-_ROUNDED = 1 + 1e-12  # bounds of derivatives are rounded up by this
+_ROUNDED = 1e-12  # bounds of derivatives are rounded outward by this
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Course(ABC):
         """`g_k(p)` of each of N parameters, (N, 1) to (N, K); differentiable, and exactly zero at zero."""
 
     @abstractmethod
-    def bends(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """(N, K): bounds of `|g_k''|` for `lower <= p <= upper`, (N, 1) each."""
+    def bends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, K) each: between which values `g_k''` is for `lower <= p <= upper`, (N, 1) each."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,12 @@ class Turn(Course):
         angle = p * _DEGREE
         return torch.cat([1 - angle.cos(), angle.sin()], 1)
 
-    def bends(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """Of cosine and sine; both change by no more than the angle does."""
+    def bends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and minus sine; both change by no more than the angle does."""
         middle, half = (lower / 2 + upper / 2) * _DEGREE, (upper - lower) / 2 * _DEGREE
-        sizes = torch.cat([middle.cos().abs() + half, middle.sin().abs() + half], 1)
-        return _DEGREE**2 * _ROUNDED * (sizes + 1e-12).clamp(max=1.0)
+        waves = torch.cat([middle.cos(), -middle.sin()], 1)
+        least, most = (waves - half - _ROUNDED).clamp(min=-1), (waves + half + _ROUNDED).clamp(max=1)
+        return _DEGREE**2 * least, _DEGREE**2 * most
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class Zoom(Course):
     def amounts(self, p: Tensor) -> Tensor:
         return 1 - (-p).exp2()
 
-    def bends(self, lower: Tensor, upper: Tensor) -> Tensor:
-        return _DOUBLING**2 * _ROUNDED * (-lower).exp2()
+    def bends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        steep = -(_DOUBLING**2)
+        return steep * (1 + _ROUNDED) * (-lower).exp2(), steep * (1 - _ROUNDED) * (-upper).exp2()
 
 
 @dataclass(frozen=True)
@@ -61,5 +63,5 @@ class Drift(Course):
     def amounts(self, p: Tensor) -> Tensor:
         return p
 
-    def bends(self, lower: Tensor, upper: Tensor) -> Tensor:
-        return torch.zeros_like(lower)
+    def bends(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros_like(lower), torch.zeros_like(upper)

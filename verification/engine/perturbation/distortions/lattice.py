@@ -127,10 +127,6 @@ class Slopes:
     least: Tensor
     greatest: Tensor
 
-    @property
-    def steepest(self) -> Tensor:
-        return torch.maximum(self.greatest, -self.least)
-
     def times(self, step: Tensor) -> "Slopes":
         """Of the change with a step."""
         ends = self.least * step, self.greatest * step

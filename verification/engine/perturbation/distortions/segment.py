@@ -19,13 +19,15 @@ NEAR = 1e-11
 class Segment:
     """For every pixel of a lattice the way `start + t step`, t from 0 to 1; `start`, `step` (n, 2, h, w), along x and along y.
 
-    The path itself may leave it by `off` (n, 2, h, w), and begins and ends where it does.
+    The path itself begins and ends where it does, and between is off it by at least `before`, which is not positive, and at
+    most `behind`, which is not negative; (n, 2, h, w) each.
     """
 
     lattice: Lattice
     start: Tensor
     step: Tensor
-    off: Tensor
+    before: Tensor
+    behind: Tensor
 
     @cached_property
     def ends(self) -> tuple[Tensor, Tensor]:
@@ -35,18 +37,23 @@ class Segment:
     @cached_property
     def _slopes(self) -> tuple[Slopes, Slopes]:
         """Those that the path can meet, along x and along y."""
-        return self.lattice.slopes(*self._between(self.off))
+        return self.lattice.slopes(*self._between(self.before, self.behind))
 
     @property
-    def astray(self) -> Tensor:
-        """(n, C, h, w): by how much the value on the path can differ from the one on the way at the same time."""
-        across, down = self.off.split(1, 1)
-        return across * self._slopes[0].steepest + down * self._slopes[1].steepest
+    def astray(self) -> tuple[Tensor, Tensor]:
+        """(n, C, h, w) each: the value on the path less that on the way at the same time is at least, and at most, so much."""
+        before, behind = self.before.split(1, 1), self.behind.split(1, 1)
+        parts = []
+        for axis, slopes in enumerate(self._slopes):
+            one, other = slopes.times(before[axis]), slopes.times(behind[axis])
+            parts.append((torch.minimum(one.least, other.least), torch.maximum(one.greatest, other.greatest)))
+        return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
 
     @property
     def deviations(self) -> tuple[Tensor, Tensor]:
         """(n, C, h, w) each: on the way the value less that of the line from end to end is at least, and at most, so much."""
-        first, last = self._between(torch.full_like(self.step, -NEAR))
+        near = torch.full_like(self.step, NEAR)
+        first, last = self._between(near, -near)
         few = (last - first).amax(1, keepdim=True) <= 1
         least, most = self._nodes(last, last == first + 1)
         hump = self._hump()
@@ -55,11 +62,11 @@ class Segment:
     def _at(self, share: Tensor) -> Tensor:
         return self.lattice.values(self.start + share * self.step)
 
-    def _between(self, around: Tensor) -> tuple[Tensor, Tensor]:
-        """Numbers of the first and of the last cell that the way, widened by `around`, goes through; (n, 2, h, w) each."""
+    def _between(self, before: Tensor, behind: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers of the first and of the last cell where the way and what lies between `before` and `behind` of it meet."""
         end = self.start + self.step
-        first = self.lattice.cells(torch.minimum(self.start, end) - around)
-        beyond = (torch.maximum(self.start, end) + around).ceil() - 1
+        first = self.lattice.cells(torch.minimum(self.start, end) + before)
+        beyond = (torch.maximum(self.start, end) + behind).ceil() - 1
         last = torch.minimum(beyond, self.lattice.last).clamp(min=-1)
         return first, torch.maximum(first, last)
 

@@ -57,7 +57,7 @@ class Warped(Operation):
         width = box.upper - box.lower
         segment = self._segment(box)
         first, last = (self._framed(end) for end in segment.ends)
-        least, most = (self._framed(part) for part in segment.deviations)
+        least, most = (self._framed(one + other) for one, other in zip(segment.deviations, segment.astray, strict=True))
         size = box.magnitude
         sloped = width > _NARROW * (1 + size)
         slope = torch.where(sloped, (last - first) / torch.where(sloped, width, 1.0), 0.0)
@@ -65,7 +65,7 @@ class Warped(Operation):
         shift = p.centre - box.centre
         centre = (first + last + least + most) / 2 + slope * shift
         slopes = slope * p.slopes.view(-1, *[1] * slope.dim())
-        error = (most - least) / 2 + self._framed(segment.astray) + rest
+        error = (most - least) / 2 + rest
         error = error + slope.abs() * (p.error + gamma * (size + p.centre.abs() + p.slopes.abs().sum(0)))
         error = error * (1 + gamma) + gamma * self.lattice.brightest + self._lost(box) + site.rounding.underflow
         return Enclosure(centre.contiguous(), slopes.contiguous(), error.contiguous())
@@ -85,9 +85,13 @@ class Warped(Operation):
         columns, rows = (torch.arange(size, device=self.frames.device).to(self.frames) for size in (width, height))
         pixels = torch.stack([columns.expand(height, width), rows.unsqueeze(1).expand(height, width)])
         start, end = (pixels - self._displacement(at)[0] for at in (box.lower, box.upper))
-        bends = self.course.bends(box.lower, box.upper) * (box.upper - box.lower).square() / 8
-        off = (bends @ self.steps.abs().flatten(1)).view(start.shape)
-        return Segment(self.lattice, start, end - start, off)
+        # The path lies on the inner side of its bends: off the way by -X'' (p - p_0) (p_1 - p) / 2, where X'' = -sum g'' S.
+        least, most = self.course.bends(box.lower, box.upper)
+        steps, share = self.steps.flatten(1), (box.upper - box.lower).square() / 8
+        up, down = steps.clamp(min=0), steps.clamp(max=0)
+        before, behind = ((least @ up + most @ down) * share, (most @ up + least @ down) * share)
+        before, behind = (part.view(start.shape) for part in (before.clamp(max=0), behind.clamp(min=0)))
+        return Segment(self.lattice, start, end - start, before, behind)
 
     def _lost(self, box: Interval) -> Tensor:
         """By how much a value may differ from what its rounded positions tell, where lines so near to them do not count."""
