@@ -1,8 +1,7 @@
 """The checker's rule for clips whose content moves along a course with one parameter p (docs/distortions.md, "Warps").
 
 A pixel is `f(p) = F(X(p))`, where F is bilinear in every cell of the lattice. It is compared with the straight line between its
-values at both ends of a leaf. In one cell `f''` is known; where lines of the lattice are crossed, it is known between which slopes
-`f'` stays.
+values at both ends of a leaf: in one cell by what `f''` can be, where lines of the lattice are crossed by what `f'` can be.
 """
 
 import math
@@ -190,7 +189,7 @@ class _Leaves:
         return values.movedim(-1, 2).reshape(-1, self.length, 3, self.height, self.width)
 
     def _lattice(self, group: _Group) -> list[list[Tensor]]:
-        """(m, C) each, by column and row: the values where lines of the lattice meet, around the first cell and behind the last."""
+        """(m, C) each, by column and row: values where lines of the lattice meet, around the first cell and behind the last."""
         lines = [group.first, group.first + 1]
         if bool((group.last > group.first).any()):
             lines.append(group.last + 1)
@@ -238,7 +237,7 @@ class _Leaves:
 
 
 def _steep(group: _Group, lattice: list[list[Tensor]]) -> tuple[_Range, _Range]:
-    """(m, C) each: F_x and F_y on the way. In a cell each is linear along the other axis: its ends tell, and a line between them."""
+    """(m, C) each: F_x and F_y on the way. In a cell each is linear along the other axis: its ends tell, and lines between."""
     turned = [list(column) for column in zip(*lattice, strict=True)]
     return _steep_along(0, group, lattice), _steep_along(1, group, turned)
 
