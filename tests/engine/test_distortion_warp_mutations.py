@@ -7,7 +7,8 @@ Mutations, one a test case. Of the search:
   bows-left          between lines of the lattice values are straight
   bows-halved        half as far from straight
   lines-left         lines of the lattice that are crossed do not matter
-  first-line         of two lines the second one does not matter
+  one-line           of several lines of one direction the last one alone matters
+  one-direction      columns alone matter, not rows
   hump-halved        between many lines values stay half as near to their own line
   squares-small      the slopes of the last cells on a way are forgotten
   edges-open         frames go on beyond their edges as within
@@ -81,14 +82,19 @@ def bows_halved(patch: Patch) -> None:
 
 def lines_left(patch: Patch) -> None:
     right = Segment._nodes
-    patch.setattr(Segment, "_nodes", lambda self, line, crossed: right(self, line, torch.zeros_like(crossed)))
+    patch.setattr(Segment, "_nodes", lambda self, first, last: right(self, last, last))
 
 
-def first_line(patch: Patch) -> None:
+def one_line(patch: Patch) -> None:
+    right = Segment._nodes
+    patch.setattr(Segment, "_nodes", lambda self, first, last: right(self, torch.maximum(first, last - 1), last))
+
+
+def one_direction(patch: Patch) -> None:
     right = Segment._nodes
 
-    def wrong(self: Segment, line: Tensor, crossed: Tensor) -> Any:
-        return right(self, line, torch.cat([crossed[:, :1], crossed[:, 1:] & ~crossed[:, :1]], 1))
+    def wrong(self: Segment, first: Tensor, last: Tensor) -> Any:
+        return right(self, torch.cat([first[:, :1], torch.where(last > first, last, first)[:, 1:]], 1), last)
 
     patch.setattr(Segment, "_nodes", wrong)
 
@@ -196,7 +202,8 @@ SEARCH: list[tuple[Callable[[Patch], None], str, float, float, str]] = [
     (bows_halved, "rotation", 31.0, 36.0, "noise"),
     (lines_left, "rotation", 30.0, 40.0, "noise"),
     (lines_left, "speed", 0.0, 0.2, "noise"),
-    (first_line, "rotation", 30.0, 40.0, "noise"),
+    (one_line, "rotation", 30.0, 45.0, "noise"),
+    (one_direction, "rotation", 30.0, 40.0, "noise"),
     (hump_halved, "scale", -1.0, 0.0, "tents"),
     (squares_small, "scale", -1.0, 0.0, "stripes"),
     (edges_open, "scale", -0.4, 0.1, "noise"),

@@ -1,7 +1,7 @@
 """The checker's rule for clips whose content moves along a course with one parameter p (docs/distortions.md, "Warps").
 
-A pixel is `f(p) = F(X(p))`, where F is bilinear in every cell of the lattice. It is compared with the straight line between its
-values at both ends of a leaf: in one cell by what `f''` can be, where lines of the lattice are crossed by what `f'` can be.
+A pixel is `f(p) = F(X(p))`, where F is bilinear in every cell of the lattice. Over parts of a leaf it is compared with the line
+between its values at both ends: in one cell by what `f''` can be, across lines of the lattice by what `f'` can be.
 """
 
 import math
@@ -18,6 +18,7 @@ _NEAR = 1e-11  # pixels: so near to the end of a path, lines do not count
 _POSITION = 1e-14  # of a position, relative to its size, what rounding takes
 _VALUE = 1e-13  # of a value, relative to the brightest
 _NARROW = 1e-9  # of a leaf, relative to its parameter: the values' line is level
+_PARTS = 3  # of a leaf: in each of them a path crosses few lines and bends little
 _LOG2 = math.log(2.0)
 _DEGREE = math.pi / 180
 
@@ -49,16 +50,26 @@ class _Group:
 
 
 def line_of(operation: Warped, lower: Tensor, upper: Tensor) -> Line:
-    """For parameters `lower <= p <= upper` (B,)."""
-    leaves = _Leaves(operation, lower, upper)
-    width = (upper - lower).view(-1, 1, 1, 1, 1)
-    first, last = (operation.concrete(end.unsqueeze(1)) for end in (lower, upper))
-    size = 1 + torch.maximum(lower.abs(), upper.abs()).view(-1, 1, 1, 1, 1)
-    slope = torch.where(width > _NARROW * size, (last - first) / width.clamp(min=1e-300), 0.0)
-    missing = last - first - slope * width  # with a level line all of the difference, otherwise rounding
-    least, most = leaves.deviations(first, last)
-    lost = leaves.lost.view(-1, 1, 1, 1, 1)
-    return Line(first, slope, least + missing.clamp(max=0) - lost, most + missing.clamp(min=0) + lost)
+    """For parameters `lower <= p <= upper` (B,): each part of a leaf against a line of its own, and these against the leaf's."""
+    edges = [lower + (upper - lower) * (part / _PARTS) for part in range(_PARTS)] + [upper]
+    values = [operation.concrete(edge.unsqueeze(1)) for edge in edges]
+    width = _pixelwise(upper - lower)
+    size = 1 + _pixelwise(torch.maximum(lower.abs(), upper.abs()))
+    slope = torch.where(width > _NARROW * size, (values[-1] - values[0]) / width.clamp(min=1e-300), 0.0)
+    above = [value - values[0] - slope * _pixelwise(edge - lower) for value, edge in zip(values, edges, strict=True)]
+    least, most = torch.zeros_like(slope), torch.zeros_like(slope)
+    for part in range(_PARTS):
+        leaves = _Leaves(operation, edges[part], edges[part + 1])
+        low, high = leaves.deviations(values[part], values[part + 1])
+        lost = _pixelwise(leaves.lost)
+        least = torch.minimum(least, torch.minimum(above[part], above[part + 1]) + low - lost)
+        most = torch.maximum(most, torch.maximum(above[part], above[part + 1]) + high + lost)
+    return Line(values[0], slope, least, most)
+
+
+def _pixelwise(numbers: Tensor) -> Tensor:
+    """(B, 1, 1, 1, 1)"""
+    return numbers.view(-1, 1, 1, 1, 1)
 
 
 def _times(x: _Range, y: _Range) -> _Range:

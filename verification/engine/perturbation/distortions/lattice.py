@@ -15,6 +15,10 @@ from torch import Tensor
 _SIDES = (4, 8, 16)
 #: Cells on each side that are looked at besides those of a path.
 _AROUND = 1
+#: How many lines of one direction a way may cross for its values there to be looked at: more are known only by their slopes.
+#: Pictures of many channels are read so fast that it can be more.
+_LINES = 2
+_LINES_OF_ONE = 3
 _FIRST = -1 - _AROUND  # number of the first cell that a square begins at
 
 
@@ -29,6 +33,11 @@ class Lattice:
         """(2, 1, 1): number of the last column and of the last row."""
         height, width = self.pictures.shape[2:]
         return self.pictures.new_tensor([width - 1, height - 1]).view(2, 1, 1)
+
+    @property
+    def lines(self) -> int:
+        """How many lines of one direction a way may cross for its values there to be looked at."""
+        return _LINES_OF_ONE if len(self.pictures) == 1 else _LINES
 
     @cached_property
     def brightest(self) -> Tensor:

@@ -54,8 +54,8 @@ class Segment:
         """(n, C, h, w) each: on the way the value less that of the line from end to end is at least, and at most, so much."""
         near = torch.full_like(self.step, NEAR)
         first, last = self._between(near, -near)
-        few = (last - first).amax(1, keepdim=True) <= 1
-        least, most = self._nodes(last, last == first + 1)
+        few = (last - first).amax(1, keepdim=True) <= self.lattice.lines
+        least, most = self._nodes(first, last)
         hump = self._hump()
         return torch.where(few, least, -hump), torch.where(few, most, hump)
 
@@ -70,22 +70,26 @@ class Segment:
         last = torch.minimum(beyond, self.lattice.last).clamp(min=-1)
         return first, torch.maximum(first, last)
 
-    def _nodes(self, line: Tensor, crossed: Tensor) -> tuple[Tensor, Tensor]:
-        """The deviations where no more is `crossed` than the `line` of each direction, from the values at these lines."""
-        share = (line - self.start) / torch.where(crossed, self.step, 1.0)
-        share = torch.where(crossed, share, 1.0).clamp(0, 1)
-        early, late = share.amin(1, keepdim=True), share.amax(1, keepdim=True)
-        first, rise = self.ends[0], self.ends[1] - self.ends[0]
-        at_early, at_late = (self._at(when) - first - when * rise for when in (early, late))
-        zero = torch.zeros_like(early)
+    def _nodes(self, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """The deviations by the values where lines of the lattice are crossed: behind `first`, but no more than the last ones."""
+        shares = []
+        for back in range(self.lattice.lines):
+            line = last - back
+            crossed = line > first
+            share = (line - self.start) / torch.where(crossed, self.step, 1.0)
+            shares.append(torch.where(crossed, share, 1.0).clamp(0, 1))
+        start, rise = self.ends[0], self.ends[1] - self.ends[0]
         turn = self.step[:, :1] * self.step[:, 1:] / 4
-        least, most = torch.zeros_like(first), torch.zeros_like(first)
-        pieces = ((zero, zero, early, at_early), (early, at_early, late, at_late), (late, at_late, zero + 1, zero))
-        for begin, before, end, behind in pieces:
-            cells = self.lattice.cells(self.start + (begin + end) / 2 * self.step)
-            bow = self.lattice.twists(cells) * (turn * (end - begin).square())
+        least, most = torch.zeros_like(start), torch.zeros_like(start)
+        before = begin = torch.zeros_like(turn)
+        for end in (*torch.cat(shares, 1).sort(1).values.split(1, 1), None):
+            when = torch.ones_like(turn) if end is None else end
+            behind = torch.zeros_like(turn) if end is None else self._at(when) - start - when * rise
+            cells = self.lattice.cells(self.start + (begin + when) / 2 * self.step)
+            bow = self.lattice.twists(cells) * (turn * (when - begin).square())
             least = torch.minimum(least, torch.minimum(before, behind) - bow.clamp(min=0))
             most = torch.maximum(most, torch.maximum(before, behind) - bow.clamp(max=0))
+            before, begin = behind, when
         return least, most
 
     def _hump(self) -> Tensor:
