@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from verification.engine.clip import VideoInfo
+from verification.engine.mirror import MirrorPair
 from verification.engine.result import AdversarialExample, GamePicture, GridPicture, Guarantee, Result
 from verification.engine.specification import Specification
 
@@ -24,6 +25,7 @@ def result_document(
         "label": result.label,
         "label_name": specification.classifier.labels[result.label],
         "confidence": result.confidence,
+        **_mirror(specification, result.mirror),
         "lower": result.lower,
         "lower_guarantee": result.lower_guarantee.value,
         "upper": result.upper,
@@ -53,6 +55,7 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
             "size": list(clip.size),
             "sampling": classifier.input.sampling,
             "numbers": list(clip.numbers),
+            "mirrored": clip.mirrored,
         },
         "classifier": {
             "name": classifier.name,
@@ -74,6 +77,16 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
         "seed": specification.seed,
         "extractor": specification.extractor,
         "device": specification.device,
+    }
+
+
+def _mirror(specification: Specification, pair: MirrorPair | None) -> dict[str, Any]:
+    """Where the clip is mirrored, how the one that was given is classified; null where it is not."""
+    return {
+        "given_label": None if pair is None else pair.label,
+        "given_label_name": None if pair is None else specification.classifier.labels[pair.label],
+        "given_confidence": None if pair is None else pair.confidence,
+        "pair_agrees": None if pair is None else pair.agrees,
     }
 
 

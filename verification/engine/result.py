@@ -6,6 +6,7 @@ from enum import StrEnum
 from torch import Tensor
 
 from verification.engine.clip.quality import Quality
+from verification.engine.mirror import MirrorPair
 from verification.engine.perturbation.norms import Norm
 
 
@@ -140,7 +141,8 @@ class GridPicture:
 class Result:
     """The outcome of `verify`. `upper is None` until an adversarial example is found; then `adversarial` holds it.
 
-    `game`: how the players left it, where there were any.
+    `game`: how the players left it, where there were any. `mirror`: where the clip is mirrored, the decision about the clip that
+    was given.
     """
 
     label: int
@@ -153,6 +155,7 @@ class Result:
     seconds: float
     history: tuple[BoundPoint, ...]
     game: GamePicture | GridPicture | None = None
+    mirror: MirrorPair | None = None
 
     def answer(self, radius: float) -> Answer:
         """Whether every change of at most `radius` keeps the class, as far as the bounds tell."""
