@@ -23,7 +23,7 @@ from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.forms import VerificationForm
 from verification.pages.refusals import show_as_message, show_on_form
 from verification.pages.rows import queue_positions, rows
-from verification.reports import certificates, examples, figures
+from verification.reports import certificates, examples, figures, wording
 from verification.reports.report import facts_of
 from verification.services import deleting
 from verification.services import verifications as verification_services
@@ -69,15 +69,14 @@ def live(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
     found = Verification.objects.for_user(request.user).select_related("video", "classifier")
     verification = get_object_or_404(found, pk=pk)
     positions = queue_positions() if verification.status == Verification.Status.QUEUED else {}
-    unit = unit_of(verification.space)
+    unit, facts = unit_of(verification.space), facts_of(verification)
     context = {
         "verification": verification,
         "changes_flow": unit is Unit.FLOW,
         "row": rows([verification], positions)[0],
         "radius": None if verification.radius is None else unit.plain(verification.radius),
-        "certificate": certificates.part(
-            verification, facts_of(verification), verification.artifacts.all(), figures.addresses()
-        ),
+        "pair": wording.pair(facts),
+        "certificate": certificates.part(verification, facts, verification.artifacts.all(), figures.addresses()),
         "props": json.dumps(_live_props(verification, positions.get(verification.pk))),
     }
     return render(request, "pages/verification.html", context)

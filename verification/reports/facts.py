@@ -14,7 +14,7 @@ class Facts:
 
     `lower_guarantee` is the worth of `lower`: "sound" is a proof, anything else is not. The realisation
     errors are ratios to the size of the manipulation, None until an adversarial example is found. `eight_bit`: only examples that
-    survive the rounding of the frames count.
+    survive the rounding of the frames count. `given_...`: where the clip is `mirrored`, the class of the clip as it was given.
     """
 
     status: str
@@ -31,6 +31,10 @@ class Facts:
     radius: float | None = None
     label: str | None = None
     confidence: float | None = None
+    mirrored: bool = False
+    given_label: str | None = None
+    given_confidence: float | None = None
+    pair_agrees: bool | None = None
     lower: float = 0.0
     lower_guarantee: str = "sound"
     upper: float | None = None

@@ -36,14 +36,24 @@ def _unclassified(facts: Facts) -> str:
 
 
 def _decision(facts: Facts) -> str:
-    return f"The classifier sees “{facts.label}” in this clip{_confidence(facts.confidence)}."
+    return pair(facts) or f"The classifier sees “{facts.label}” in this clip{_confidence(facts.confidence)}."
+
+
+def pair(facts: Facts) -> str:
+    """What the classifier makes of a mirrored clip and of the one that was given; empty where none is mirrored."""
+    if not facts.mirrored or facts.pair_agrees is None:
+        return ""
+    return (
+        f"The clip is mirrored left to right. Given: “{facts.given_label}”{_confidence(facts.given_confidence)}; mirrored: "
+        f"“{facts.label}”{_confidence(facts.confidence)}: the pair {'agrees' if facts.pair_agrees else 'does not agree'}."
+    )
 
 
 def claim(facts: Facts, radius: float) -> str:
     """What it means that `radius` is safe."""
     return (
         f"Every {terms.manipulation(facts)} whose {terms.size_name(facts)} is at most {facts.unit.proven(radius)} "
-        f"leaves the class at “{facts.label}”."
+        f"leaves the class{' of the mirrored clip' if facts.mirrored else ''} at “{facts.label}”."
     )
 
 

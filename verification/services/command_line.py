@@ -58,7 +58,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         sampling=wanted.sampling,
         part=Part(options["first"], options["last"]),
         name=video.name,
-    )
+    ).oriented(options["mirror"])
     check_clip(classifier, options["classifier"] or DEMO_CLASSIFIER, clip.frames)
     specification = Specification(
         clip=clip,
