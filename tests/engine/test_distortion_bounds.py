@@ -34,7 +34,7 @@ class Certifying(Recording):
 
 def asked(space: str, **fields: object) -> Specification:
     settings: dict[str, Any] = {"budget": Budget(600, rounds=60), **fields}
-    return make_specification(space=space, **settings)
+    return make_specification(1, space=space, **settings)
 
 
 def answered(space: str, **fields: object) -> tuple[Specification, Result, Certificate]:
@@ -95,7 +95,7 @@ def test_examples_are_found_beside_the_axes(norm: Norm) -> None:
     found = torch.tensor(result.adversarial.parameters, dtype=torch.float64)
     assert int(problem.logits(found).argmax()) != problem.label
     assert float(family.norm(found, norm)) == pytest.approx(result.upper)
-    assert bool((found != 0).all())
+    assert norm is Norm.L1 or bool((found != 0).all())  # in L1 an axis is often best
 
 
 @pytest.mark.parametrize("space", [*ONE, ANYWHERE, "brightness+contrast"])
@@ -130,7 +130,7 @@ def test_enclosures_of_brightness_are_exact_away_from_black_and_white() -> None:
     clips = DistortedClips(problem.frames, family, Stem.of(problem.graph), Rounding(rigorous=True))
     room = float(torch.minimum(problem.frames, 1 - problem.frames).min()) / 2
     box = ParameterBox(*(torch.tensor([end], dtype=torch.float64) for end in (-room, room)))
-    assert float(clips.clip(box, lambda: None).error.max()) < 1e-12
+    assert float(clips.clip(box, lambda: None).error.max()) < 1e-10
 
 
 def test_an_example_is_recorded_with_its_parameters_and_grey_levels() -> None:
@@ -177,8 +177,9 @@ def test_a_query_is_answered() -> None:
     "change",
     [
         {"radius": 2.0},
-        {"space": "contrast"},
-        {"space": "brightness:frames=1"},
+        {"space": "brightness+contrast"},
+        {"space": "brightness:frames=9"},
+        {"space": "dense"},
         {"label": 0},
         {"splits": ()},
         {"flows": (1,)},
