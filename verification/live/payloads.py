@@ -4,7 +4,7 @@ Server to browser only; each message carries `number`, the number of the last bo
 told. A browser that misses numbers asks for them by REST: GET /api/v1/verifications/<id>/bounds/?after=N.
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -93,12 +93,18 @@ class Likeness(TypedDict):
 
 
 class Example(TypedDict):
-    """What is known of the adversarial example beside its class; `distances` by norm, `shares` by flow (or frame)."""
+    """What is known of the adversarial example beside its class; `distances` by norm, `shares` by flow (or frame).
+
+    `grey_levels`: how far the clips are apart, by norm. `parameters`: of the distortion, signed; null elsewhere. Examples of old
+    runs have neither.
+    """
 
     distances: dict[str, float]
     shares: list[float]
     quality: Likeness
     survives_rounding: bool
+    grey_levels: NotRequired[dict[str, float]]
+    parameters: NotRequired[dict[str, float] | None]
 
 
 def as_example(example: AdversarialExample) -> Example:

@@ -9,9 +9,10 @@ from typing import TextIO
 
 from verification.engine import AdversarialExample, BoundPoint, Observer, Result, Specification, Status
 from verification.engine.certificate import Certificate
-from verification.engine.perturbation import Norm, Unit
+from verification.engine.perturbation import Distortion, Norm, Unit
 from verification.engine.result import Answer, Turn
 from verification.engine.rounded import lower_bound, upper_bound
+from verification.services.distortions import free_parameters, one_number, subject
 
 _REFRESH_SECONDS = 0.2
 _CLEAR = "\r\x1b[K"
@@ -91,8 +92,7 @@ def summary(specification: Specification, result: Result) -> str:
     name, unit = specification.classifier.labels[result.label], specification.unit
     lines = [
         f"{specification.clip.name} is classified as {name} ({result.confidence:.1%}).",
-        f"Distance: the {_NORMS[specification.norm]} norm, in {unit.definition}, of the change of "
-        f"{_what_may_change(specification)} (space {specification.space}).",
+        _distance(specification),
         _proven(specification, result),
         _found(specification, result),
     ]
@@ -125,6 +125,18 @@ _ANSWERS = {
     Answer.UNSAFE: "Unsafe: there is an adversarial example within it.",
     Answer.UNKNOWN: "Unknown: neither a proof nor an example was found. A larger budget may help.",
 }
+
+
+def _distance(specification: Specification) -> str:
+    """How what is changed is measured."""
+    space, norm, unit = specification.build_space(), _NORMS[specification.norm], specification.unit.definition
+    if not isinstance(space, Distortion):
+        what = _what_may_change(specification)
+        return f"Distance: the {norm} norm, in {unit}, of the change of {what} (space {specification.space})."
+    measured = "by how much it changes" if one_number(space) else f"the {norm} norm of their changes"
+    free = free_parameters(space)
+    anything = f"; {free} may be anything" if free else ""
+    return f"Distortion: {subject(space, specification.space)}. Distance: {measured}, in {unit}{anything}."
 
 
 def _what_may_change(specification: Specification) -> str:
