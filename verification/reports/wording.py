@@ -60,8 +60,8 @@ def _lower(facts: Facts) -> str:
     proof = f"{said} This is a proof for all of them, not only for those that were tried."
     if facts.lower_grey_levels is not None:
         proof += (
-            " So does every clip that such a change can make and that differs from the original by less than "
-            f"{rounded.lower_bound(facts.lower_grey_levels)} grey levels in L2."
+            " The class is also kept by every clip that such a change can make and that is less than "
+            f"{rounded.lower_bound(facts.lower_grey_levels)} grey levels away from the original in L2."
         )
     if facts.status == "certified" and facts.radius is not None:
         proof += f" The whole radius asked for, {facts.unit.plain(facts.radius)}, holds no adversarial example."
