@@ -31,7 +31,19 @@ def example() -> AdversarialExample:
     space = build_space("dense", LENGTH, HEIGHT, WIDTH, None, lambda: FLOW)
     clip = space.perturbed(FRAMES.double(), delta).float()
     distances = {norm: float(norm.of(delta)) for norm in Norm}
-    return AdversarialExample(delta, clip, 1, 0.5, distances, (1.0, 0.0, 0.0), None, quality(FRAMES, clip), True)
+    return AdversarialExample(
+        delta,
+        clip,
+        1,
+        0.5,
+        distances,
+        (1.0, 0.0, 0.0),
+        None,
+        quality(FRAMES, clip),
+        True,
+        dict.fromkeys(Norm, 1.0),
+        None,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ def test_what_the_ball_has_proven_is_spared_the_cells() -> None:
     problem, specification = _problem(space="translation", flows=(1,))
     proof = build_proof(specification, problem)
     assert isinstance(proof, Play)
+    assert proof.root is not None
     while not proof.root.lower:
         proof.root.step(None, _nothing)
     while not proof.cells.lower > proof.root.lower:
@@ -84,6 +85,7 @@ def test_the_ball_has_its_turns_until_the_cells_have_proven_much_more(
     problem, specification = _problem(space="translation", flows=flows)
     proof = build_proof(specification, problem)
     assert isinstance(proof, Play)
+    assert proof.root is not None
     taken = {"root": 0, "cells": 0}
     for name, part in (("root", proof.root), ("cells", proof.cells)):
         _counted(part, taken, name)

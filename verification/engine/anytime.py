@@ -4,6 +4,7 @@ An upper bound helps the proof to choose its radii, so the search begins; then b
 never slowed by the other once that has finished.
 """
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ import torch
 from verification.engine.bounds.problem import Problem
 from verification.engine.certificate import CertificateError, certify
 from verification.engine.checkpoint import PROOF, Checkpoint, fingerprint
+from verification.engine.clip.rounding import GREY_LEVELS
 from verification.engine.errors import Stopped, UnsupportedOperationError
 from verification.engine.flow import build_extractor
 from verification.engine.game.play import Play, build_proof
 from verification.engine.ledger import Ledger
 from verification.engine.observer import Observer
+from verification.engine.perturbation import Distortion
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
 from verification.engine.search import EightBitProblem, build_search, confirm
 from verification.engine.specification import Specification
@@ -137,11 +140,23 @@ class _Run:
             seconds=self.clock.now,
             history=self.ledger.history,
             game=self.proof.picture(),
+            lower_grey_levels=self._lower_grey_levels(last.lower),
         )
         self.observer.turns(self.proof.turns())
         if certified:
             self._certify()
         return result
+
+    @property
+    def _whole(self) -> float:
+        """The radius that was asked for; of a natural distortion no more than there is."""
+        asked = math.inf if self.specification.radius is None else self.specification.radius
+        return min(asked, self.problem.farthest) if isinstance(self.problem.space, Distortion) else asked
+
+    def _lower_grey_levels(self, lower: float) -> float | None:
+        space = self.problem.space
+        change = space.proven_change(self.problem.frames, lower) if isinstance(space, Distortion) else None
+        return None if change is None else GREY_LEVELS * change
 
     def _certify(self) -> None:
         """Write the lower bound down, now that it is final: only a person stops this, not the budget."""
@@ -172,8 +187,7 @@ class _Run:
     def _status(self) -> Status | None:
         """Why to end now, or None to go on."""
         lower, upper, budget = self.ledger.lower, self.ledger.upper, self.specification.budget
-        radius = self.specification.radius
-        if radius is not None and lower >= radius:
+        if lower >= self._whole:
             return Status.CERTIFIED
         if upper is not None and self.specification.query:
             return Status.REFUTED

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from verification.engine.clip import VideoInfo
+from verification.engine.perturbation import Distortion
 from verification.engine.result import AdversarialExample, GamePicture, GridPicture, Guarantee, Result
 from verification.engine.specification import Specification
 
@@ -26,6 +27,7 @@ def result_document(
         "confidence": result.confidence,
         "lower": result.lower,
         "lower_guarantee": result.lower_guarantee.value,
+        "lower_grey_levels": result.lower_grey_levels,
         "upper": result.upper,
         "upper_guarantee": None if result.upper is None else Guarantee.EMPIRICAL.value,
         **_adversarial(specification, result.adversarial),
@@ -96,4 +98,14 @@ def _adversarial(specification: Specification, example: AdversarialExample | Non
         "upper_realisation": None if example is None or example.realisation is None else asdict(example.realisation),
         "upper_quality": None if example is None else asdict(example.quality),
         "upper_survives_rounding": None if example is None else example.survives_rounding,
+        "upper_grey_levels": None if example is None else {n.value: d for n, d in example.grey_levels.items()},
+        "upper_parameters": _parameters(specification, example),
     }
+
+
+def _parameters(specification: Specification, example: AdversarialExample | None) -> dict[str, float] | None:
+    """Of a natural distortion, by name; a sum of two of a kind has names with numbers."""
+    space = specification.build_space()
+    if example is None or example.parameters is None or not isinstance(space, Distortion):
+        return None
+    return dict(zip(space.names, example.parameters, strict=True))

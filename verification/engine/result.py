@@ -61,8 +61,8 @@ class AdversarialExample:
     """A concrete perturbation that changes the class, re-evaluated in float64 on the perturbed clip.
 
     `delta`: float64; (l-1, 2, h, w) pixels, component 0 horizontal, where flows are changed, (l, 3, h, w) pixel values where
-    the frames are. `clip`: (l, 3, h, w) in [0, 1], not rounded. `label` and `confidence`: of that clip, or of its copy in 8 bits
-    where only examples that survive rounding count. `realisation`: None where no flow is changed.
+    the frames are, also by a natural distortion. `clip`: (l, 3, h, w) in [0, 1], not rounded. `label` and `confidence`: of that
+    clip, or of its copy in 8 bits where only examples that survive rounding count. `realisation`: None where no flow is changed.
     """
 
     delta: Tensor
@@ -76,18 +76,22 @@ class AdversarialExample:
     realisation: Realisation | None
     quality: Quality  #: of the clip's frames, compared with the original ones
     survives_rounding: bool  #: the class stays changed after the frames are rounded to 8 bits
+    grey_levels: dict[Norm, float]  #: how far the clip is from the original one, in grey levels of 8 bits (Figure 8)
+    parameters: tuple[float, ...] | None  #: of a natural distortion; None elsewhere
 
 
 @dataclass(frozen=True)
 class Turn:
     """One turn of the game: Player I chose `flow`, Player II `dimension` in it, counted from 0 over all flows.
 
+    Natural distortions have no flows to choose from: there `flow` is None and `dimension` is one of the parameters.
+
     Over cells: cell number `came_from`, of least `estimate`, was cut at `place`; it became the half below (theta = -1), and cell
     number `open` the half above (theta = +1). On a grid: the players came from point number `came_from` by `theta`, to a point at
     distance `estimate`; `place` is None. `open`: how many cells there were, or points in the open list.
     """
 
-    flow: int
+    flow: int | None
     dimension: int
     theta: int | None
     place: float | None
@@ -140,7 +144,9 @@ class GridPicture:
 class Result:
     """The outcome of `verify`. `upper is None` until an adversarial example is found; then `adversarial` holds it.
 
-    `game`: how the players left it, where there were any.
+    `game`: how the players left it, where there were any. `lower_grey_levels`: every natural distortion of the family whose clip
+    differs by less than this from the original one, in the L2 norm over the clip and in grey levels of 8 bits, keeps the class;
+    None where the family's clips do not only move away from the original one, and for other spaces.
     """
 
     label: int
@@ -153,6 +159,7 @@ class Result:
     seconds: float
     history: tuple[BoundPoint, ...]
     game: GamePicture | GridPicture | None = None
+    lower_grey_levels: float | None = None
 
     def answer(self, radius: float) -> Answer:
         """Whether every change of at most `radius` keeps the class, as far as the bounds tell."""

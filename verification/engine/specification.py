@@ -11,7 +11,7 @@ from verification.engine.clip import Clip
 from verification.engine.errors import SpecificationError
 from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
 from verification.engine.network import Classifier
-from verification.engine.perturbation import FlowSpace, Norm, Space, Unit, build_space, unit_of
+from verification.engine.perturbation import FlowSpace, Norm, Space, Unit, build_space, is_distortion, unit_of
 
 
 class LowerMethod(StrEnum):
@@ -115,10 +115,14 @@ class Specification:
         if self.tau is not None and not (math.isfinite(self.tau) and self.tau > 0):
             raise SpecificationError(f"tau must be a length above zero, in pixels of flow, not {self.tau}")
         if self.lower_method is LowerMethod.GRID and self.unit is not Unit.FLOW:
-            raise SpecificationError("the grid is made of manipulations of the flow: choose another space than pixels")
+            raise SpecificationError(
+                "the grid is made of manipulations of the flow: choose a space of flows, such as dense"
+            )
+        if self.lower_method is not LowerMethod.CELLS and is_distortion(self.space):
+            raise SpecificationError("natural distortions are proven by cells: leave out the choice of another proof")
         if self.upper_method is UpperMethod.FINITE_DIFFERENCE and self.unit is not Unit.FLOW:
             raise SpecificationError(
-                "finite differences are taken of the flow: choose another space than pixels, or the exact gradient"
+                "finite differences are taken of the flow: choose a space of flows, such as dense, or leave out the choice"
             )
 
     @property

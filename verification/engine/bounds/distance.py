@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verification.engine.perturbation import FlowSpace, Norm
+from verification.engine.perturbation import Distortion, FlowSpace, Norm
 
 _SLACK, _ROUNDED = 1e-9, 1e-12  # of a distance, and of the size of the box: far more than what rounding can add
 _STEPS = 32  # of each bisection; they decide tightness only
@@ -28,10 +28,16 @@ class Yardstick:
         return torch.linalg.vector_norm(self.weights * a, ord=self.norm.p, dim=-1)
 
 
-def yardstick_of(space: FlowSpace, norm: Norm) -> Yardstick:
-    """The space's own weights, or that no coordinate is larger than the longest change of a pixel."""
+def yardstick_of(space: FlowSpace | Distortion, norm: Norm) -> Yardstick:
+    """The space's own weights, or that no coordinate is larger than the longest change of a pixel.
+
+    Coordinates that may take any value for nothing weigh nothing, which is a matter of one coordinate at a time.
+    """
     scales = space.scales(norm)
+    if scales is not None and not bool(scales.all()):
+        return Yardstick(Norm.LINF, scales.double())
     if scales is None:
+        assert isinstance(space, FlowSpace)
         return Yardstick(Norm.LINF, torch.full((space.dimensions,), 1 / space.stride(norm), dtype=torch.float64))
     return Yardstick(norm, scales.double().expand(space.shape).flatten())
 

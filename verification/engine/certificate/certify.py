@@ -13,7 +13,7 @@ from verification.engine.certificate.checker import MOST_DIMENSIONS, Checker
 from verification.engine.certificate.cover import Ball, Split
 from verification.engine.certificate.document import Certificate, CertificateError, Method, clip_hash
 from verification.engine.game.cells import CellSearch
-from verification.engine.perturbation import FlowSpace
+from verification.engine.perturbation import Distortion, FlowSpace
 from verification.engine.specification import Specification
 
 #: Splits that are added to those of the search at most, in one attempt.
@@ -41,7 +41,7 @@ def certify(
         raise CertificateError("nothing has been proven")
     cpu = torch.device("cpu")
     graph, frames, space = problem.graph.cast(torch.float64, cpu), problem.frames.to(cpu).double(), problem.space
-    if search is not None and isinstance(space, FlowSpace) and space.dimensions <= MOST_DIMENSIONS:
+    if search is not None and isinstance(space, FlowSpace | Distortion) and space.dimensions <= MOST_DIMENSIONS:
         checker = Checker(graph, frames, space, problem.label)
         ball = Ball.of(space, problem.norm, lower)
         ball, splits = prove_cells(checker, ball, search.frontier.moves(), most, check)

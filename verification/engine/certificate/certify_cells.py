@@ -125,8 +125,8 @@ def _prove(tree: _Tree, checker: Checker, ball: Ball, check: Callable[[], None],
 def _cut(node: _Node, ball: Ball, slopes: Tensor, checker: Checker) -> tuple[int, float]:
     """Where whole pixels are inside, at those in the middle; otherwise where the margin changes most, in the middle."""
     lower, upper = (side[0] for side in ball.clipped(node.lower[None], node.upper[None]))
-    width = (upper - lower) * checker.reach
-    inside = (lower.floor() + 1 < upper) & bool(len(checker.imposed.kinds))
+    width = (upper - lower) * checker.clips.reach
+    inside = (lower.floor() + 1 < upper) & checker.clips.whole
     # A slope may vanish where the margin bends: no side becomes much shorter than the others.
     steep = torch.where(width * _THIN >= width.amax(), slopes, 0.0)
     score = torch.where(inside, width, 0.0) if bool(inside.any()) else steep if bool(steep.any()) else width

@@ -15,7 +15,7 @@ from verification.engine.errors import EngineError, UnsupportedOperationError
 from verification.engine.flow import build_extractor
 from verification.engine.network import Classifier
 from verification.engine.network.export import export_graph
-from verification.engine.perturbation import FlowSpace, Space, build_space
+from verification.engine.perturbation import Distortion, FlowSpace, Space, build_space
 
 _AT_ONCE = 64  # leaves between two looks at what has failed
 
@@ -120,11 +120,14 @@ def _proven(certificate: Certificate, clip: Clip, classifier: Classifier, pause:
     if not certificate.label < classes or classes < 2:
         return _invalid(f"there is no class {certificate.label} among {classes} that could be kept")
     frames = clip.frames.double()
+    if certificate.method is Method.BALL and isinstance(space, Distortion):
+        return _invalid("natural distortions are proven by cells, not by a ball")
     if certificate.method is Method.BALL:
         return _ball_proven(certificate, BallChecker(graph, frames, space, certificate.norm, certificate.label), pause)
-    if not isinstance(space, FlowSpace) or space.dimensions > MOST_DIMENSIONS:
+    if not isinstance(space, FlowSpace | Distortion) or space.dimensions > MOST_DIMENSIONS:
         return Verdict(
-            Outcome.UNKNOWN, f"only spaces of flows with at most {MOST_DIMENSIONS} dimensions are cut into leaves"
+            Outcome.UNKNOWN,
+            f"only spaces of flows with at most {MOST_DIMENSIONS} dimensions and distortions are cut into leaves",
         )
     return _cells_proven(certificate, Checker(graph, frames, space, certificate.label), pause)
 

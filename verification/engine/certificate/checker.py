@@ -10,13 +10,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from verification.engine.certificate.cover import Ball
+from verification.engine.certificate.cover import Ball, centred
+from verification.engine.certificate.distorted import Distorted
 from verification.engine.certificate.forms import LARGEST, AffineForm, gamma, image_of
-from verification.engine.certificate.imposed import Imposed, centred
+from verification.engine.certificate.imposed import Imposed
 from verification.engine.certificate.shifted import Shifted
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.base import Rearrangement
-from verification.engine.perturbation import FlowSpace
+from verification.engine.perturbation import Distortion, FlowSpace
 
 #: Spaces of more dimensions are not cut into leaves.
 MOST_DIMENSIONS = 12
@@ -43,48 +44,47 @@ class Checker:
 
     graph: Graph
     frames: Tensor
-    space: FlowSpace
+    space: FlowSpace | Distortion
     label: int
 
     @cached_property
-    def imposed(self) -> Imposed:
+    def clips(self) -> Imposed | Distorted:
         """The clip under the space's perturbations."""
+        if isinstance(self.space, Distortion):
+            return Distorted(self.frames, self.space)
         return Imposed(self.frames, self.space)
 
     @cached_property
-    def _shifted(self) -> Shifted:
-        return Shifted(self.graph, self.imposed)
-
-    @cached_property
-    def reach(self) -> Tensor:
-        """(K,): the farthest that a unit of each coordinate moves any pixel, along x or along y."""
-        return self.imposed.fields.abs().flatten(1).amax(1)
+    def _shifted(self) -> Shifted | None:
+        """What is known of the anchors without a form of the clip, where that pays."""
+        shifted = Shifted(self.graph, self.clips) if isinstance(self.clips, Imposed) else None
+        return shifted if shifted is not None and shifted.pays else None
 
     def prove(self, lower: Tensor, upper: Tensor, ball: Ball, check: Callable[[], None]) -> Proof:
         """Boxes `lower`, `upper` (B, K), in as far as the ball's own box goes, which they must touch.
 
         Raises UnsupportedOperationError for a graph with an operation that has no rule.
         """
-        lower, upper = ball.clipped(lower, upper)
+        # Beyond the limits of a coordinate are the clips of the limits.
+        lower, upper = (side.clamp(*self.space.domain()) for side in ball.clipped(lower, upper))
         margins = torch.full((len(lower),), -torch.inf, dtype=torch.float64)
         slopes = torch.zeros_like(lower)
-        planes = self.space.dimensions + 6 * len(self.imposed.kinds) + 4
-        values = sum(map(self.graph.elements_of, self._shifted.anchors)) if self._shifted.pays else self.frames.numel()
-        at_once = max(1, min(_LEAVES, _ELEMENTS // (values * planes)))
+        anchors = None if self._shifted is None else self._shifted.anchors
+        values = self.frames.numel() if anchors is None else sum(map(self.graph.elements_of, anchors))
+        at_once = max(1, min(_LEAVES, _ELEMENTS // (values * (self.clips.symbols + 4))))
         with torch.no_grad():
             for rows in torch.arange(len(lower)).split(at_once):
                 check()
-                lines = self.imposed.rectangles(lower[rows], upper[rows]).lines()
-                rows = rows[lines.flatten(1).amax(1) <= 1]
+                rows = rows[self.clips.fits(lower[rows], upper[rows])]
                 if len(rows):
                     margins[rows], slopes[rows] = self._proven(lower[rows], upper[rows], ball)
         return Proof(margins, slopes)
 
     def _proven(self, lower: Tensor, upper: Tensor, ball: Ball) -> tuple[Tensor, Tensor]:
-        if self._shifted.pays:
+        if self._shifted is not None:
             logits, sound = self._logits(self._shifted.forms(lower, upper))
         else:
-            logits, sound = self._logits({0: self.imposed.form(lower, upper)})
+            logits, sound = self._logits({0: self.clips.form(lower, upper)})
         centre, half = centred(lower, upper)
         others = [c for c in range(self.graph.output_shape[1]) if c != self.label]
         own = [part[..., [self.label]] - part[..., others] for part in (logits.centre[:, 0], logits.slopes[:, :, 0])]
@@ -111,7 +111,7 @@ class Checker:
         first = next(iter(known.values()))
         forms, symbols, last_use = dict(known), first.slopes.shape[1], self.graph.last_use()
         sound = torch.stack([form.size.flatten(1).amax(1) < LARGEST for form in known.values()]).all(0)
-        before = frozenset() if 0 in known else self._shifted.affine
+        before = frozenset() if 0 in known or self._shifted is None else self._shifted.affine
         for number, node in enumerate(self.graph.nodes, start=1):
             if number in before:
                 continue

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from verification.engine.errors import EngineError
-from verification.engine.perturbation import FlowSpace, Norm
+from verification.engine.perturbation import Distortion, FlowSpace, Norm
 
 _SLACK = 1e-12  # of a distance, or of a sum: more than its rounding in spaces of few dimensions
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)  # of the multiplier that the ball alone would have
@@ -50,6 +50,12 @@ def leaves_of(splits: Iterable[Split], dimensions: int) -> tuple[Tensor, Tensor]
     return torch.tensor(lowers, dtype=torch.float64), torch.tensor(uppers, dtype=torch.float64)
 
 
+def centred(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, K) each: `a = centre + half z` with z in [-1, 1]^K reaches all of the box, whatever rounding does."""
+    centre = lower / 2 + upper / 2
+    return centre, torch.maximum(upper - centre, centre - lower) + 1e-15 * torch.maximum(lower.abs(), upper.abs())
+
+
 @dataclass(frozen=True)
 class Ball:
     """`||B a||_p <= radius`, known by a norm of the coordinates: `||B a|| >= ||weights a||_p`, `weights` (K,) float64."""
@@ -59,10 +65,16 @@ class Ball:
     radius: float
 
     @classmethod
-    def of(cls, space: FlowSpace, norm: Norm, radius: float) -> "Ball":
-        """By the space's own weights; where it has none, no coordinate is longer than the longest change of a pixel."""
+    def of(cls, space: FlowSpace | Distortion, norm: Norm, radius: float) -> "Ball":
+        """By the space's own weights; where it has none, no coordinate is longer than the longest change of a pixel.
+
+        Of coordinates that may take any value for nothing the weight is zero, and the rest is known one by one.
+        """
         scales = space.scales(norm)
+        if scales is not None and not bool(scales.all()):
+            return cls(Norm.LINF, scales.double(), radius)
         if scales is None:
+            assert isinstance(space, FlowSpace)
             return cls(Norm.LINF, torch.full((space.dimensions,), 1 / space.stride(norm), dtype=torch.float64), radius)
         return cls(norm, scales.double().expand(space.shape).flatten(), radius)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from verification.engine.certificate.bilinear import Patch, Rectangle
+from verification.engine.certificate.cover import centred
 from verification.engine.certificate.forms import AffineForm, gamma
 from verification.engine.perturbation import FlowSpace
 
@@ -24,6 +25,25 @@ class Imposed:
 
     frames: Tensor
     space: FlowSpace
+
+    @property
+    def whole(self) -> bool:
+        """Whether whole numbers of a coordinate are better places to cut leaves than others."""
+        return bool(len(self.kinds))
+
+    @property
+    def symbols(self) -> int:
+        """Of a form: one for each coordinate, and for what kinds share."""
+        return self.space.dimensions + 6 * len(self.kinds)
+
+    @cached_property
+    def reach(self) -> Tensor:
+        """(K,): the farthest that a unit of each coordinate moves any pixel, along x or along y."""
+        return self.fields.abs().flatten(1).amax(1)
+
+    def fits(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """(B,): of which leaves no pixel crosses two lines of one direction."""
+        return self.rectangles(lower, upper).lines().flatten(1).amax(1) <= 1
 
     @cached_property
     def fields(self) -> Tensor:
@@ -103,9 +123,3 @@ class Imposed:
         """(B, l, 3, h, w): the frames under motions (B, l, 2, h, w)."""
         frames = self.frames.expand(len(motion), *self.frames.shape)
         return self.space.moved(frames.flatten(0, 1), motion.flatten(0, 1)).view(frames.shape)
-
-
-def centred(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, K) each: `a = centre + half z` with z in [-1, 1]^K reaches all of the box, whatever rounding does."""
-    centre = lower / 2 + upper / 2
-    return centre, torch.maximum(upper - centre, centre - lower) + 1e-15 * torch.maximum(lower.abs(), upper.abs())

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from verification.engine.certificate.bilinear import Patch, Rectangle
+from verification.engine.certificate.cover import centred
 from verification.engine.certificate.forms import AffineForm, gamma, image_of
-from verification.engine.certificate.imposed import Imposed, centred
+from verification.engine.certificate.imposed import Imposed
 from verification.engine.network.graph import Graph
 
 _AT_ONCE = 4  # shifts that go through the graph together

@@ -23,7 +23,7 @@ from verification.engine.bounds.problem import Problem
 from verification.engine.game.frontier import Cut, Frontier
 from verification.engine.game.picture import picture_of
 from verification.engine.game.root import first_order_radius
-from verification.engine.perturbation import FlowSpace
+from verification.engine.perturbation import Distortion, FlowSpace
 from verification.engine.result import GamePicture
 
 #: Spaces of more dimensions are left to the root's ball.
@@ -61,7 +61,7 @@ class CellSearch:
     """
 
     def __init__(self, problem: Problem, limit: float | None, room: float = math.inf, at_once: bool = False) -> None:
-        assert isinstance(problem.space, FlowSpace)
+        assert isinstance(problem.space, FlowSpace | Distortion)
         self.problem, self.space, self.limit, self.room = problem, problem.space, limit, room
         self.at_once = at_once
         self.frontier = Frontier(self.space.dimensions)
@@ -76,7 +76,9 @@ class CellSearch:
 
         `upper`: the distance of the best adversarial example, above which nothing can be proven.
         """
-        ceiling = min(self.limit or math.inf, upper if upper is not None else math.inf, _FARTHEST)
+        ceiling = min(
+            self.limit or math.inf, upper if upper is not None else math.inf, self.problem.farthest, _FARTHEST
+        )
         before = self.lower
         self._aim(ceiling)
         if not self.finished:
@@ -128,7 +130,10 @@ class CellSearch:
             for half in self.frontier.split(cell, cut):
                 self.frontier.put(half, known, None)
             return []
-        lower, upper = self.frontier.box(cell)
+        lower, upper = self._limited(*self.frontier.box(cell))
+        if bool((lower > upper).any()):  # beyond what there is: the same clips as at the limits, which are nearer
+            self.frontier.put(cell, math.inf, None)
+            return []
         nearest = torch.zeros_like(lower).clamp(lower, upper)
         known = max(known, self.floor, self.problem.norm_of(nearest.view(self.space.shape)) / _BEYOND)
         low, high = lower.clamp(min=-reach), upper.clamp(max=reach)
@@ -137,7 +142,7 @@ class CellSearch:
         if known >= self.target:
             self.frontier.put(cell, known, None)
         elif bool(self.margins.too_wide(low[None], high[None])):
-            self.frontier.put(cell, known, _cut(low, high, self._reach, (high - low) * self._reach))
+            self.frontier.put(cell, known, self._cut(low, high, (high - low) * self._reach))
         else:
             return [_Part(cell, known, low, high, torch.equal(low, lower) and torch.equal(high, upper))]
         return []
@@ -147,15 +152,27 @@ class CellSearch:
 
         Whole pixels, where the target is so far away: cells between lattice lines are not bounded again as it grows.
         """
-        reach = self.target * _BEYOND / self._yardstick.weights
-        reach = torch.where(reach > 1, reach.ceil(), reach)
+        weights = self._yardstick.weights
+        reach = self.target * _BEYOND / weights
+        if self.margins.family.whole:
+            reach = torch.where(reach > 1, reach.ceil(), reach)
+        beyond = torch.where(weights > 0, weights * reach, torch.inf)  # what costs nothing has no horizon
         # At least the target, which rounding must not bring this below: no cell could ever reach it.
-        return reach, max(float((self._yardstick.weights * reach).amin()) / _BEYOND, self.target)
+        return reach, max(float(beyond.amin()) / _BEYOND, self.target)
+
+    def _limited(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """A box (K,) within the limits of its coordinates."""
+        least, most = self._domain
+        return torch.maximum(lower, least), torch.minimum(upper, most)
+
+    @cached_property
+    def _domain(self) -> tuple[Tensor, Tensor]:
+        return self.space.domain()
 
     def _bound(self, batch: Sequence[_Part], check: Callable[[], None]) -> list[tuple[float, Cut]]:
         """For each part a distance that no adversarial example in it falls below, and where to split it."""
         low, high = torch.stack([part.low for part in batch]), torch.stack([part.high for part in batch])
-        found = [(0.0, _cut(*sides, self._reach, sides[1] - sides[0])) for sides in zip(low, high, strict=True)]
+        found = [(0.0, self._cut(*sides, (sides[1] - sides[0]) * self._reach)) for sides in zip(low, high, strict=True)]
         left, chances = list(range(len(batch))), []
         for refined in (False, True):
             if not left:
@@ -167,12 +184,26 @@ class CellSearch:
                     chances.append(sensitivity / sensitivity.sum().clamp(min=1e-300))
                     found[index] = (
                         max(distance, found[index][0]),
-                        _cut(low[index], high[index], self._reach, sensitivity),
+                        self._cut(low[index], high[index], sensitivity),
                     )
             left = [index for index in left if found[index][0] < self.target and self.space.dimensions > _DEAR]
         if chances:
             self.strategy = _STEADY * self.strategy + (1 - _STEADY) * torch.stack(chances).mean(0)
         return found
+
+    def _cut(self, low: Tensor, high: Tensor, sensitivity: Tensor) -> Cut:
+        """Where the margin is most sensitive, at the lattice line nearest to the middle or else in the middle.
+
+        Between lattice lines the frames are bilinear functions of the displacement. Only sides that are not much shorter than
+        the longest are cut: a margin that bends in one dimension without a slope would have the others cut in vain.
+        """
+        width = (high - low) * self._reach
+        long = width >= _LONG * width.amax()
+        dimension = int(torch.where(long, sensitivity.nan_to_num(nan=0.0), -1.0).argmax())
+        first, last = float(low[dimension]), float(high[dimension])
+        line = float(round((first + last) / 2))
+        good = self.margins.family.whole and first < line < last
+        return Cut(dimension, line if good else first / 2 + last / 2)
 
     def _judged(self, margins: Margins) -> tuple[float, Tensor]:
         """The distance of the nearest point that may be adversarial, and what the margin in question owes to each dimension."""
@@ -186,8 +217,8 @@ class CellSearch:
 
     @cached_property
     def _reach(self) -> Tensor:
-        """(K,): the farthest that a unit of each coordinate moves any pixel."""
-        return self.margins.fields.reach.cpu()
+        """(K,): how much a unit of each coordinate weighs: of flows the farthest that it moves any pixel."""
+        return self.margins.family.reach.cpu()
 
     @cached_property
     def _yardstick(self) -> Yardstick:
@@ -195,10 +226,9 @@ class CellSearch:
 
     def picture(self) -> GamePicture:
         """What there is to see of the players."""
-        fields, weights = self.margins.fields, self.strategy.to(self.margins.fields.values)
-        return picture_of(
-            self.space, fields, self.frontier, self.target, self._least, self.bounded, weights / weights.sum()
-        )
+        weights = self.strategy / self.strategy.sum()
+        estimate = min(self._least, self.target)
+        return picture_of(self.margins.family, self.frontier, self.target, estimate, self.bounded, weights)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs: JSON-able, and tensors."""
@@ -211,17 +241,3 @@ class CellSearch:
         self.target, self.floor, self.lower = (float(state[name]) for name in ("target", "floor", "lower"))
         self.finished, self.bounded = bool(state["finished"]), int(state["bounded"])
         self.frontier = Frontier.restore(tensors)
-
-
-def _cut(low: Tensor, high: Tensor, reach: Tensor, sensitivity: Tensor) -> Cut:
-    """Where the margin is most sensitive, at the lattice line nearest to the middle or else in the middle.
-
-    Between lattice lines the frames are bilinear functions of the displacement. Only sides that are not much shorter than the
-    longest are cut: a margin that bends in one dimension without a slope would have the others cut in vain.
-    """
-    width = (high - low) * reach
-    long = width >= _LONG * width.amax()
-    dimension = int(torch.where(long, sensitivity.nan_to_num(nan=0.0), -1.0).argmax())
-    first, last = float(low[dimension]), float(high[dimension])
-    line = float(round((first + last) / 2))
-    return Cut(dimension, line if first < line < last else first / 2 + last / 2)

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
 from verification.engine.clip.quality import quality
-from verification.engine.clip.rounding import rounded
+from verification.engine.clip.rounding import GREY_LEVELS, rounded
 from verification.engine.flow import Extractor
 from verification.engine.flow.realisation import realisation_error
-from verification.engine.perturbation import Norm
+from verification.engine.perturbation import Distortion, Norm
 from verification.engine.result import AdversarialExample, Realisation
 
 #: A candidate right on the boundary may fail in float64, or once its clip is stored as float32; then a little more is tried.
@@ -47,7 +47,7 @@ def _example(
     """The example at `a`; None where the class does not change in every way that is asked for."""
     with torch.no_grad():
         exact = problem.perturbed(a)
-        delta = problem.space.lift(a)
+        delta = problem.space.change(problem.frames, a)
     clip = exact.float()
     saved = rounded(clip.double()).float()  # as it is read from a file again
     seen, grey = _classify(problem, clip.double()), _classify(problem, saved.double())
@@ -61,11 +61,13 @@ def _example(
         clip=clip.cpu(),
         label=label,
         confidence=confidence,
-        distances={norm: float(norm.of(delta)) for norm in Norm},
+        distances={norm: float(problem.space.norm(a, norm)) for norm in Norm},
         shares=tuple((energy / energy.sum()).tolist()),
         realisation=None if flow is None else Realisation(*realisation_error(flow, delta, extractor.extract(clip))),
         quality=quality(problem.frames, clip),
         survives_rounding=grey[0] != problem.label,
+        grey_levels={norm: GREY_LEVELS * float(norm.of(exact - problem.frames)) for norm in Norm},
+        parameters=tuple(a.tolist()) if isinstance(problem.space, Distortion) else None,
     )
 
 

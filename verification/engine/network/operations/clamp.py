@@ -17,6 +17,7 @@ class Clamp(Piecewise):
 
     least: float
     most: float
+    chord = True
 
     def concrete(self, *inputs: Tensor) -> Tensor:
         return inputs[0].clamp(self.least, self.most)

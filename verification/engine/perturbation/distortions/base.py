@@ -4,6 +4,7 @@ Zero leaves the clip as it is. Because a family is a graph of operations, whatev
 (docs/distortions.md).
 """
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -16,6 +17,8 @@ from verification.engine.network.graph import Graph, Node
 from verification.engine.network.lowering import Lowering, Reference
 from verification.engine.perturbation.norms import Norm
 from verification.engine.perturbation.spaces.base import Setting, Space
+
+_ROUNDED_DOWN = 1 - 1e-9  # far more than rounding takes of a distance
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,13 @@ class Distortion(Space):
         return Graph((1, self.dimensions), tuple(Node(*emitted) for emitted in lowering.emitted))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters; of several with one name the later ones are numbered, from 2."""
+        names = [parameter.name for parameter in self.parameters]
+        earlier = [names[:place].count(name) for place, name in enumerate(names)]
+        return tuple(f"{name} {count + 1}" if count else name for name, count in zip(names, earlier, strict=True))
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return (len(self.parameters),)
 
@@ -107,6 +117,25 @@ class Distortion(Space):
 
     def change(self, frames: Tensor, a: Tensor) -> Tensor:
         return self.perturbed(frames.to(a.dtype), a) - frames.to(a.dtype)
+
+    def proven_change(self, frames: Tensor, radius: float) -> float | None:
+        """How far a distorted clip may be from the clip, in the L2 norm of pixel values, if all up to `radius` are safe.
+
+        As values only move away, what lies nearer than the clips at the radius lies within it. A sense that ends before the
+        radius is safe as a whole. None where there is no such number.
+        """
+        if not self.monotone or len(self.parameters) > 1:
+            return None
+        ends = [(end.item(), radius * math.copysign(1.0, end.item())) for end in self.domain() if end.item()]
+        left = [at for end, at in ends if abs(at) < abs(end)]
+        found = (
+            min(self._distance(frames, at) for at in left) if left else max(self._distance(frames, e) for e, _ in ends)
+        )
+        return found * _ROUNDED_DOWN
+
+    def _distance(self, frames: Tensor, parameter: float) -> float:
+        at = torch.tensor([parameter], dtype=torch.float64, device=frames.device)
+        return float(Norm.L2.of(self.change(frames.double(), at)))
 
     def farthest(self, frames: Tensor, norm: Norm) -> float:
         least, most = self.domain()
