@@ -220,7 +220,7 @@ def test_the_api_takes_every_spelling_and_says_its_unit(user: User, video: Video
         ({"space": "brightness", "flows": [1]}, "flows", "leave the choice of flows at all"),
         ({"space": "brightness", "lower_method": "grid"}, "lower_method", "leave the proof at cells"),
         ({"space": "brightness", "lower_method": "root"}, "lower_method", "leave the proof at cells"),
-        ({"space": "gamma", "upper_method": "finite-difference"}, "upper_method", "choose the exact gradient"),
+        ({"space": "gamma", "upper_method": "finite-difference"}, "upper_method", "or the exact gradient"),
         ({"space": "brightness:frames=9"}, "space", "from 1 to 4"),
         ({"space": "brightness+gamma"}, "space", "linear in their parameters"),
         ({"space": "brightness+dense"}, "space", "natural distortion"),

@@ -283,7 +283,9 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
     def get_parameters(self, verification: Verification) -> list[dict[str, Any]] | None:
         classifier = verification.classifier
         found = distortion_of(verification.space, verification.frames, classifier.height, classifier.width)
-        return None if found is None else [asdict(parameter) for parameter in found.parameters]
+        if found is None:
+            return None
+        return [asdict(one) | {"name": name} for name, one in zip(found.names, found.parameters, strict=True)]
 
     def get_upper_guarantee(self, verification: Verification) -> str:
         return Verification.Guarantee.EMPIRICAL.value

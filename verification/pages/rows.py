@@ -50,7 +50,7 @@ def _no_upper(verification: Verification) -> str:
     if verification.upper is not None:
         return ""
     if verification.status == Verification.Status.CERTIFIED:
-        return "none within the radius"
+        return "none exists" if verification.radius is None else "none within the radius"
     return "none found yet" if verification.is_open else "none found"
 
 

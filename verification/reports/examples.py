@@ -9,6 +9,7 @@ from verification.models import Artifact
 from verification.reports import numbers, terms
 from verification.reports.facts import Facts
 from verification.reports.figures import AddressOf
+from verification.services.distortions import free_names
 
 #: How to read the figures, on the live page and in the report.
 ABOUT = (
@@ -86,7 +87,7 @@ def _parameters(parameters: Mapping[str, float] | None, facts: Facts) -> list[tu
     if not parameters:
         return []
     distortion = facts.distortion
-    free = {one.name for one in distortion.parameters if not one.counts} if distortion else set()
+    free = set(free_names(distortion)) if distortion else set()
     texts = [
         f"{name} {numbers.signed(value, rounded.plain if name in free else facts.unit.plain)}"
         for name, value in parameters.items()

@@ -6,7 +6,7 @@ from verification.engine import rounded
 from verification.engine.perturbation import Distortion
 from verification.reports import terms
 from verification.reports.facts import Facts
-from verification.services.distortions import free_parameters, joined, summary_of
+from verification.services.distortions import counted_names, free_parameters, joined, summary_of
 
 #: Above this ratio the extractor does not see the manipulation as it was asked. Measured (engine contract,
 #: section 2): 0.1 to 0.3 where displacements accumulate as intended, 0.9 where it is not realised at all.
@@ -121,7 +121,7 @@ def _measured(facts: Facts) -> str:
 
 
 def _measured_distortion(facts: Facts, distortion: Distortion) -> str:
-    counted = [parameter.name for parameter in distortion.parameters if parameter.counts]
+    counted = counted_names(distortion)
     free = free_parameters(distortion)
     which = f"its parameter {counted[0]}" if len(counted) == 1 else f"its parameters {joined(counted)}"
     how = (
@@ -138,7 +138,8 @@ def _measured_distortion(facts: Facts, distortion: Distortion) -> str:
 
 
 def _distortion(facts: Facts, distortion: Distortion) -> str:
-    ranges = joined([f"{one.name} from {_signed(one.least)} to {_signed(one.most)}" for one in distortion.parameters])
+    named = zip(distortion.names, distortion.parameters, strict=True)
+    ranges = joined([f"{name} from {_signed(one.least)} to {_signed(one.most)}" for name, one in named])
     several = len(distortion.parameters) > 1
     parameters, zero = ("parameters", "where all are 0") if several else ("parameter", "at 0")
     return (

@@ -65,6 +65,8 @@ def _lower(facts: Facts) -> str:
         )
     if facts.status == "certified" and facts.radius is not None:
         proof += f" The whole radius asked for, {facts.unit.plain(facts.radius)}, holds no adversarial example."
+    elif facts.status == "certified":
+        proof += " The distortion does not go farther: there is no adversarial example of it."
     return proof
 
 

@@ -44,15 +44,26 @@ def one_number(distortion: Distortion) -> bool:
 
 def subject(distortion: Distortion, space: str) -> str:
     """What is changed: `the brightness`; with all that was said of it, so that no claim about it says too much."""
-    names = joined([_named(parameter.name) for parameter in distortion.parameters if parameter.counts])
+    counted = [parameter.name for parameter in distortion.parameters if parameter.counts]
+    names = joined([_SUBJECTS.get(name, f"the {name}") for name in dict.fromkeys(counted)])
     together = "" if one_number(distortion) else " together"
-    said = f" ({space})" if ":" in space else ""
-    return f"{names}{together}{said}"
+    of_a_kind = len(set(counted)) < len(counted)
+    return f"{names}{together}{f' ({space})' if ':' in space or of_a_kind else ''}"
+
+
+def counted_names(distortion: Distortion) -> list[str]:
+    """The parameters that count in the distance."""
+    return [name for name, one in zip(distortion.names, distortion.parameters, strict=True) if one.counts]
+
+
+def free_names(distortion: Distortion) -> list[str]:
+    """The parameters that may be anything for nothing."""
+    return [name for name, one in zip(distortion.names, distortion.parameters, strict=True) if not one.counts]
 
 
 def free_parameters(distortion: Distortion) -> str:
-    """The parameters that count for nothing, `down and across`; empty where all of them count."""
-    return joined([parameter.name for parameter in distortion.parameters if not parameter.counts])
+    """The same in words, `down and across`; empty where all of them count."""
+    return joined(free_names(distortion))
 
 
 def summary_of(distortion: Distortion) -> str:
@@ -77,7 +88,3 @@ def joined(words: list[str]) -> str:
     """`down, across and size`."""
     *first, last = words or [""]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _named(parameter: str) -> str:
-    return _SUBJECTS.get(parameter, f"the {parameter}")

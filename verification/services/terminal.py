@@ -106,7 +106,7 @@ def summary(specification: Specification, result: Result) -> str:
 
 _ENDS = {
     Status.CONVERGED: "Ended because the bounds have met within the tolerance,",
-    Status.CERTIFIED: "Ended because the whole radius is proven safe,",
+    Status.CERTIFIED: "Ended because all that was asked about is proven safe,",
     Status.REFUTED: "Ended because an adversarial example answers the query,",
     Status.EXHAUSTED: "Ended because the budget was spent,",
     Status.STOPPED: "Stopped",
@@ -151,6 +151,10 @@ def _what_may_change(specification: Specification) -> str:
 def _proven(specification: Specification, result: Result) -> str:
     if result.lower <= 0:
         return "Nothing is proven yet: the lower bound is 0. A longer run may help."
+    if result.status is Status.CERTIFIED and specification.radius is None:
+        return (
+            f"Proven: no strength of this distortion alters the class, up to {specification.unit.proven(result.lower)}."
+        )
     if result.status is Status.CERTIFIED:
         return f"Proven: there is no adversarial example within {specification.unit.proven(result.lower)}."
     return f"Proven: no change of less than {specification.unit.proven(result.lower)} alters the class."

@@ -226,7 +226,7 @@ def _checked_lower_method(lower_method: str, space: str) -> str:
         raise Invalid("Natural distortions are proven by cells: leave the proof at cells.", "lower_method")
     if lower_method == LowerMethod.GRID and unit_of(space) is not Unit.FLOW:
         raise Invalid(
-            "The grid is made of manipulations of the flow: choose another space than pixels.", "lower_method"
+            "The grid is made of manipulations of the flow: choose a space of flows, such as dense.", "lower_method"
         )
     return lower_method
 
@@ -241,14 +241,9 @@ def _checked_tau(tau: float | None, lower_method: str) -> float | None:
 
 def _checked_upper_method(upper_method: str, space: str) -> str:
     _one_of("upper_method", upper_method, [str(known) for known in UpperMethod])
-    if upper_method == UpperMethod.FINITE_DIFFERENCE and is_distortion(space):
-        raise Invalid(
-            "Finite differences are taken of the flow, and natural distortions change none: choose the exact gradient.",
-            "upper_method",
-        )
     if upper_method == UpperMethod.FINITE_DIFFERENCE and unit_of(space) is not Unit.FLOW:
         raise Invalid(
-            "Finite differences are taken of the flow: choose another space than pixels, or the exact gradient.",
+            "Finite differences are taken of the flow: choose a space of flows, such as dense, or the exact gradient.",
             "upper_method",
         )
     return upper_method

@@ -26,9 +26,13 @@ const STATUS_MEANINGS: Record<Status, string> = {
   failed: "The run ended with an error; what was recorded before holds.",
 };
 
+/** A natural distortion has an end; other changes are certified up to the radius asked for. */
+const WHOLE_MEANING = "The whole distortion is proven safe, as far as it goes.";
+
 /** What the status means, and what is done when the bounds are final already. */
 export function statusMeaning(verification: Verification): string {
   if (verification.certifying) return "The bounds are final. The certificate is being written.";
+  if (verification.status === "certified" && verification.radius === null) return WHOLE_MEANING;
   return STATUS_MEANINGS[verification.status];
 }
 
@@ -54,7 +58,9 @@ export const guaranteeWords = (guarantee: Guarantee): string => GUARANTEE_WORDS[
 
 /** Why there is no upper bound. */
 export function noUpperWords(verification: Verification): string {
-  if (verification.status === "certified") return "none exists within the radius asked for";
+  if (verification.status === "certified") {
+    return verification.radius === null ? "none exists" : "none exists within the radius asked for";
+  }
   const example = verification.eight_bit ? "no adversarial example in 8 bits" : "no adversarial example";
   return `${example} ${isOver(verification.status) ? "was found" : "found yet"}`;
 }
