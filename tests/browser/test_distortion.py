@@ -39,7 +39,7 @@ def test_a_distortion_is_chosen_with_its_argument_and_hides_what_is_about_flows(
 def test_both_bounds_of_the_brightness_meet(page: Page, server: RealServer) -> None:
     log_in(page, server)
     page.goto(server.url + "/verifications/new/")
-    page.get_by_role("radio", name="Brightness").check()
+    page.locator("input[name=space][value=brightness]").check()
     page.get_by_label("Budget, s").fill("300")
     page.get_by_role("button", name="Start").click()
 
