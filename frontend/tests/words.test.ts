@@ -3,7 +3,7 @@ import { errorText } from "../src/lib/api";
 import { ruler } from "../src/lib/ruler";
 import type { Example, Parameter, Verification } from "../src/lib/types";
 import { foundAlso, provenAlso, signedText, unitText } from "../src/lib/units";
-import { chartSummary, exampleLines, missingCertificate, noUpperWords, sizeWords, statusMeaning, stopWords } from "../src/lib/words";
+import { chartSummary, exampleLines, givenWords, missingCertificate, noUpperWords, sizeWords, statusMeaning, stopWords } from "../src/lib/words";
 
 const verification = (fields: Partial<Verification>): Verification =>
   ({ status: "running", norm: "l2", distance_unit: "px", parameters: null, lower: 0, upper: null, ...fields }) as Verification;
@@ -13,6 +13,14 @@ test("an upper bound that is unknown is said to be so, and why", () => {
   expect(noUpperWords(verification({ status: "exhausted" }))).toBe("no adversarial example was found");
   expect(noUpperWords(verification({ status: "exhausted", eight_bit: true }))).toBe("no adversarial example in 8 bits was found");
   expect(noUpperWords(verification({ status: "certified" }))).toContain("none exists");
+});
+
+test("the class of a clip as given stands beside that of its mirror image", () => {
+  const given = { mirrored: true, given_label_name: "pan left", given_confidence: 0.931 };
+  expect(givenWords(verification({ ...given, pair_agrees: false }))).toBe("“pan left”, confidence 93.1 %: the pair does not agree");
+  expect(givenWords(verification({ ...given, pair_agrees: true }))).toBe("“pan left”, confidence 93.1 %: the pair agrees");
+  const waiting = { mirrored: true, given_label_name: null, given_confidence: null, pair_agrees: null };
+  expect(givenWords(verification(waiting))).toBe("not classified yet");
 });
 
 test("the chart is described without sight of it", () => {

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -13,6 +15,7 @@ from django.utils import timezone
 from tests.engine.onnx_models import classifier_model
 from tests.factories import make_team, make_user
 from tests.live.undecided import make_undecided_verification
+from verification.engine import load_classifier, read_clip
 from verification.engine.certificate import Certificate
 from verification.jobs import recorder
 from verification.jobs.actors import run_verification
@@ -105,6 +108,34 @@ def test_the_frames_that_were_asked_for_are_those_that_are_checked(tmp_path: Pat
     after = run(queued(sampling="floor", first=3, last=11))
     assert after.certificate_radius is not None, said(after)
     assert "--first 3 --last 11 --sampling floor" in check_command(after)
+    assert check(after, tmp_path) == 0
+
+
+def test_a_mirrored_clip_is_recorded_with_its_pair_and_its_certificate_is_valid_for_the_video(tmp_path: Path) -> None:
+    verification = queued(mirrored=True)
+    classifier = load_classifier(verification.classifier.file.path)
+    size = (classifier.input.height, classifier.input.width)
+    given = read_clip(verification.video.file.path, frames=classifier.input.frames, size=size)
+    frames = given.frames, given.frames.flip(-1)
+    shares = [classifier.module(clip.unsqueeze(0))[0].softmax(0) for clip in frames]
+
+    after = run(verification)
+
+    assert after.status in {"exhausted", "converged"}, after.error
+    assert (after.given_label, after.label) == (int(shares[0].argmax()), int(shares[1].argmax()))
+    told = (after.given_confidence, after.confidence)
+    assert told == pytest.approx((float(shares[0].max()), float(shares[1].max())), rel=1e-4)
+    assert "The clip is mirrored left to right. Given: " in said(after)[0]
+    with after.artifacts.get(kind=Artifact.Kind.RESULT).file.open("rb") as file:
+        document = json.loads(file.read())
+    assert document["clip"]["mirrored"] is True
+    fields = ("given_label", "given_label_name", "given_confidence", "pair_agrees")
+    assert [document[field] for field in fields] == [getattr(after, field) for field in fields]
+    first = cv2.imread(after.artifacts.get(kind=Artifact.Kind.FRAME, flow=1).file.path)
+    assert first is not None
+    np.testing.assert_allclose(first[..., ::-1], 255 * frames[1][0].permute(1, 2, 0).numpy(), atol=0.51)
+    assert after.certificate_radius is not None, said(after)
+    assert Certificate.load(after.artifacts.get(kind=KIND).file.path).mirrored
     assert check(after, tmp_path) == 0
 
 

@@ -93,6 +93,7 @@ def test_bounds_are_printed_and_written(
     assert document["schema"] == "flowverify.result/1"
     assert document["video"]["frames"] == 12 and document["video"]["size"] == [48, 64]
     assert len(document["video"]["sha256"]) == len(document["classifier"]["sha256"]) == 64
+    assert document["clip"]["mirrored"] is False and document["pair_agrees"] is None
     assert document["lower_guarantee"] == "sound"
     assert [point["number"] for point in document["history"]] == list(range(1, len(document["history"]) + 1))
     assert document["history"][-1]["lower"] == document["lower"]
@@ -169,6 +170,45 @@ def test_only_examples_that_survive_rounding_count_where_that_is_asked_for(
     clip = read_clip(folder / "clip-8-bit.mkv", frames=FRAMES, size=(HEIGHT, WIDTH))
     logits = loaded.module.double()(clip.frames.double().unsqueeze(0))[0]
     assert int(logits.argmax()) == document["upper_label"] != document["label"]
+
+
+def test_the_mirrored_clip_is_asked_about_and_its_certificate_says_so(
+    run: Callable[..., tuple[int, str, str]],
+    video: Path,
+    classifier: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, certificate = tmp_path / "kept", tmp_path / "certificate.json"
+    question = ("--classifier", classifier, "--mirror", "--space", "translation", "--flows", "2", "--seconds", 3)
+
+    code, output, errors = run(video, *question, "--out", folder, "--certificate", certificate)
+
+    assert (code, errors) == (0, "")
+    loaded = load_classifier(classifier)
+    given = read_clip(video, frames=FRAMES, size=(HEIGHT, WIDTH)).frames
+    labels = [int(loaded.module(frames.unsqueeze(0))[0].argmax()) for frames in (given, given.flip(-1))]
+    names = [loaded.labels[label] for label in labels]
+    document = json.loads((folder / "result.json").read_text())
+    assert document["clip"]["mirrored"] is True
+    assert [document["given_label"], document["label"]] == labels
+    assert [document["given_label_name"], document["label_name"]] == names
+    assert document["pair_agrees"] is (labels[0] == labels[1])
+    assert (
+        f"The clip is mirrored left to right. Given: {names[0]}, " in output and f"; mirrored: {names[1]}, " in output
+    )
+    shown = cv2.imread(str(folder / "frame-001.png"))
+    assert shown is not None
+    np.testing.assert_allclose(shown[..., ::-1], 255 * given.flip(-1)[0].permute(1, 2, 0).numpy(), atol=0.51)
+
+    files = ("--video", str(video), "--classifier", str(classifier))
+    call_command("check_certificate", str(certificate), *files)
+    assert "of the clip mirrored left to right" in capsys.readouterr().out
+    told = json.loads(certificate.read_text())
+    assert told["clip"].pop("mirrored") is True
+    certificate.write_text(json.dumps(told))
+    with pytest.raises(CommandError, match="invalid: the digest"):
+        call_command("check_certificate", str(certificate), *files)
 
 
 def test_pixels_are_perturbed_and_measured_in_their_values(

@@ -32,6 +32,9 @@ class VerificationRequest(serializers.Serializer[Verification]):
     last = serializers.IntegerField(
         required=False, allow_null=True, help_text="The last one, included; null: the video's last."
     )
+    mirrored = serializers.BooleanField(
+        required=False, help_text="Mirror the clip left to right, and ask the question of that."
+    )
     norm = serializers.ChoiceField(choices=Verification.Norm.choices, required=False)
     space = serializers.CharField(
         required=False,

@@ -169,6 +169,15 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
 
     first = serializers.IntegerField(help_text="Of the video's frames that are sampled, from 1.")
     last = serializers.IntegerField(allow_null=True, help_text="Included; null: the video's last.")
+    mirrored = serializers.BooleanField(help_text="The clip is mirrored left to right; all is about that.")
+    given_label_name = serializers.CharField(
+        allow_null=True,
+        help_text="Of a mirrored clip: the class of the clip as it was given; null where none is mirrored.",
+    )
+    pair_agrees = serializers.BooleanField(
+        allow_null=True,
+        help_text="Whether clip and mirror image have the same class; null: not asked, or not known yet.",
+    )
     flows = serializers.ListField(
         child=serializers.IntegerField(min_value=1), allow_null=True, help_text="From 1; null means all."
     )
@@ -229,6 +238,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "sampling",
             "first",
             "last",
+            "mirrored",
             "norm",
             "space",
             "distance_unit",
@@ -249,6 +259,10 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "label",
             "label_name",
             "confidence",
+            "given_label",
+            "given_label_name",
+            "given_confidence",
+            "pair_agrees",
             "lower",
             "lower_guarantee",
             "lower_grey_levels",

@@ -18,13 +18,13 @@ from verification.engine.errors import Stopped, UnsupportedOperationError
 from verification.engine.flow import build_extractor
 from verification.engine.game.play import Play, build_proof
 from verification.engine.ledger import Ledger
+from verification.engine.mirror import MirrorPair, pair_sentence
 from verification.engine.observer import Observer
 from verification.engine.perturbation import Distortion
 from verification.engine.result import AdversarialExample, BoundPoint, Guarantee, Result, Status
 from verification.engine.search import EightBitProblem, build_search, confirm
 from verification.engine.specification import Specification
 
-_SEARCH_SHARE = 0.35  # of the time, while both are at work
 _HEAD_START = (3.0, 0.15)  # the search goes first for at most that many seconds, and that share of the budget
 _LEAST_SECONDS = 2.0  # of work that a first run gets, however long the preparation took
 _SLICE_SECONDS = 0.5
@@ -87,9 +87,10 @@ class _Run:
     def _prepare(self, earlier: Checkpoint | None) -> None:
         specification, observer = self.specification, self.observer
         self.problem = Problem.build(specification)
-        with torch.no_grad():
-            logits = self.problem.logits_of(self.problem.frames.double())
-        self.confidence = float(logits.softmax(0)[self.problem.label])
+        self.confidence = self._decision(self.problem.frames)[1]
+        self.mirror = self._mirror_pair()
+        if self.mirror is not None:
+            observer.mirrored(self.mirror)
         observer.started(self.problem.label, self.confidence)
         self.extractor = build_extractor(specification.extractor)
         self.flow = specification.extract_flow()
@@ -104,6 +105,21 @@ class _Run:
             observer.bounds(self.ledger.last)
         else:
             self._restore(earlier)
+
+    def _decision(self, frames: torch.Tensor) -> tuple[int, float]:
+        """Class and softmax confidence of a clip (l, 3, h, w), in float64."""
+        with torch.no_grad():
+            logits = self.problem.logits_of(frames.double())
+        label = int(logits.argmax())
+        return label, float(logits.softmax(0)[label])
+
+    def _mirror_pair(self) -> MirrorPair | None:
+        """None where the clip is not mirrored."""
+        clip = self.specification.clip
+        if not clip.mirrored:
+            return None
+        label, confidence = self._decision(clip.oriented(mirrored=False).frames.to(self.problem.frames.device))
+        return MirrorPair(label, confidence, agrees=label == self.problem.label)
 
     def _restore(self, earlier: Checkpoint) -> None:
         self.search.restore(earlier.search, earlier.tensors)
@@ -140,6 +156,7 @@ class _Run:
             seconds=self.clock.now,
             history=self.ledger.history,
             game=self.proof.picture(),
+            mirror=self.mirror,
             lower_grey_levels=self._lower_grey_levels(last.lower),
         )
         self.observer.turns(self.proof.turns())
@@ -178,11 +195,13 @@ class _Run:
             raise CertificateError("stopped before the certificate was written; the bounds hold all the same")
 
     def _say_what_is_known(self) -> None:
-        name = self.specification.classifier.labels[self.problem.label]
+        label, names = self.problem.label, self.specification.classifier.labels
         if self.rounds:
             self.observer.event(f"Going on after {self.clock.before:.0f} s.")
+        elif self.mirror is not None:
+            self.observer.event(pair_sentence(self.mirror, label, self.confidence, names))
         else:
-            self.observer.event(f"The clip is classified as {name}, confidence {100 * self.confidence:.1f} %.")
+            self.observer.event(f"The clip is classified as {names[label]}, confidence {100 * self.confidence:.1f} %.")
 
     def _status(self) -> Status | None:
         """Why to end now, or None to go on."""
@@ -231,7 +250,7 @@ class _Run:
         seconds, share = _HEAD_START
         if self.ledger.upper is None and search < min(seconds, share * self.specification.budget.seconds):
             return True
-        return search <= _SEARCH_SHARE * (search + proof)
+        return search <= self.search.share * (search + proof)
 
     def _search(self) -> None:
         began = time.monotonic()

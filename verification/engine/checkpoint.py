@@ -16,7 +16,7 @@ from verification.engine.specification import Specification, UpperMethod
 
 _KEY = "flowverify.checkpoint"
 PROOF = "proof."  #: before the names of the proof's tensors
-_VERSION = 4  # raised with every mended bound: what an older engine believed is not taken over
+_VERSION = 5  # raised with every mended bound: what an older engine believed is not taken over
 
 
 def fingerprint(specification: Specification) -> str:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from verification.engine.clip import VideoInfo
+from verification.engine.mirror import MirrorPair
 from verification.engine.perturbation import Distortion
 from verification.engine.result import AdversarialExample, GamePicture, GridPicture, Guarantee, Result
 from verification.engine.specification import Specification
@@ -25,6 +26,7 @@ def result_document(
         "label": result.label,
         "label_name": specification.classifier.labels[result.label],
         "confidence": result.confidence,
+        **_mirror(specification, result.mirror),
         "lower": result.lower,
         "lower_guarantee": result.lower_guarantee.value,
         "lower_grey_levels": result.lower_grey_levels,
@@ -55,6 +57,7 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
             "size": list(clip.size),
             "sampling": classifier.input.sampling,
             "numbers": list(clip.numbers),
+            "mirrored": clip.mirrored,
         },
         "classifier": {
             "name": classifier.name,
@@ -76,6 +79,16 @@ def _question(specification: Specification, video: VideoInfo) -> dict[str, Any]:
         "seed": specification.seed,
         "extractor": specification.extractor,
         "device": specification.device,
+    }
+
+
+def _mirror(specification: Specification, pair: MirrorPair | None) -> dict[str, Any]:
+    """Where the clip is mirrored, how the one that was given is classified; null where it is not."""
+    return {
+        "given_label": None if pair is None else pair.label,
+        "given_label_name": None if pair is None else specification.classifier.labels[pair.label],
+        "given_confidence": None if pair is None else pair.confidence,
+        "pair_agrees": None if pair is None else pair.agrees,
     }
 
 

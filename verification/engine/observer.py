@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from verification.engine.certificate import Certificate
+from verification.engine.mirror import MirrorPair
 from verification.engine.result import AdversarialExample, BoundPoint, GamePicture, GridPicture, Turn
 
 
@@ -11,6 +12,9 @@ class Observer:
 
     def started(self, label: int, confidence: float) -> None:
         """The clip is classified: its label and the softmax confidence of that label."""
+
+    def mirrored(self, pair: MirrorPair) -> None:
+        """The clip is mirrored: how the one that was given is classified. Told just before `started`."""
 
     def bounds(self, point: BoundPoint) -> None:
         """A bound moved. Points come numbered and monotone."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from torch import Tensor
 
 from verification.engine.clip.quality import Quality
+from verification.engine.mirror import MirrorPair
 from verification.engine.perturbation.norms import Norm
 
 
@@ -144,9 +145,10 @@ class GridPicture:
 class Result:
     """The outcome of `verify`. `upper is None` until an adversarial example is found; then `adversarial` holds it.
 
-    `game`: how the players left it, where there were any. `lower_grey_levels`: every natural distortion of the family whose clip
-    differs by less than this from the original one, in the L2 norm over the clip and in grey levels of 8 bits, keeps the class;
-    None where the family's clips do not only move away from the original one, and for other spaces.
+    `game`: how the players left it, where there were any. `mirror`: where the clip is mirrored, the decision about the clip that
+    was given. `lower_grey_levels`: every natural distortion of the family whose clip differs by less than this from the original
+    one, in the L2 norm over the clip and in grey levels of 8 bits, keeps the class; None where the family's clips do not only
+    move away from the original one, and for other spaces.
     """
 
     label: int
@@ -159,6 +161,7 @@ class Result:
     seconds: float
     history: tuple[BoundPoint, ...]
     game: GamePicture | GridPicture | None = None
+    mirror: MirrorPair | None = None
     lower_grey_levels: float | None = None
 
     def answer(self, radius: float) -> Answer:

@@ -61,12 +61,12 @@ class Budget:
 class Specification:
     """The maximum safe radius of `clip` for `classifier` with respect to its optical flow, or to its pixels.
 
-    `flows` are numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no
-    limit: the search may go as far as it must. `lower_method`: how the lower bound is proven; `tau`: the
-    grid's atomic manipulation, in the coordinates' unit, None to derive it (Eq. 5). `upper_method`: how adversarial examples
-    are looked for. `query`: only whether `radius` is safe is asked, and the first adversarial example within it ends the run.
-    `eight_bit`: only examples whose class change survives the rounding of the frames to 8 bits count. `extractor`: of the
-    flow, kept in its one spelling.
+    `clip`: all is asked of its frames; where they are mirrored, the clip as its video shows it is classified too. `flows` are
+    numbered from 1, None means all. `radius`: a distance in `norm` and in the unit of the space, None means no limit: the search
+    may go as far as it must. `lower_method`: how the lower bound is proven; `tau`: the grid's atomic manipulation, in the
+    coordinates' unit, None to derive it (Eq. 5). `upper_method`: how adversarial examples are looked for. `query`: only whether
+    `radius` is safe is asked, and the first adversarial example within it ends the run. `eight_bit`: only examples whose class
+    change survives the rounding of the frames to 8 bits count. `extractor`: of the flow, kept in its one spelling.
     `device`: any torch device string.
     """
 

@@ -96,7 +96,7 @@ def _specification(verification: Verification) -> Specification:
         sampling=verification.sampling,
         part=verification.part,
         name=video.name,
-    )
+    ).oriented(verification.mirrored)
     loaded = load_stored(classifier, verification.frames, verification.sampling)
     check_clip(loaded, classifier.file.path, clip.frames)
     return Specification(

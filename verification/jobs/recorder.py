@@ -8,6 +8,7 @@ from torch import Tensor
 from verification.engine import AdversarialExample, BoundPoint, Observer
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.certificate import Certificate
+from verification.engine.mirror import MirrorPair
 from verification.engine.perturbation import unit_of
 from verification.engine.result import GamePicture, GridPicture
 from verification.jobs.files import as_artifacts, certificate_file
@@ -92,6 +93,10 @@ class Recorder(Observer):
         if not self._verification.artifacts.exists():
             files = original_files(self._frames, self._flow)
             artifacts.record_artifacts(self._verification, as_artifacts(files))
+
+    def mirrored(self, pair: MirrorPair) -> None:
+        # Before the class is known: with that, the pages read all of it.
+        recording.record_given(self._verification, pair.label, pair.confidence)
 
     def bounds(self, point: BoundPoint) -> None:
         self._points.append(point)

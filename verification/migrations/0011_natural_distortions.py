@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("verification", "0009_examples_in_eight_bits"),
+        ("verification", "0010_mirrored_clips"),
     ]
 
     operations = [

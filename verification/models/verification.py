@@ -76,6 +76,7 @@ class Verification(TeamOwned):
     sampling = models.CharField(max_length=20)
     first = models.PositiveIntegerField(default=1)  #: of the video's frames that are sampled, from 1
     last = models.PositiveIntegerField(null=True, blank=True)  #: included; null: the video's last
+    mirrored = models.BooleanField(default=False)  #: all is asked of the clip mirrored left to right
     norm = models.CharField(max_length=4, choices=Norm.choices)
     space = models.CharField(max_length=255)  #: or a natural distortion, as the engine spells it
     flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
@@ -102,6 +103,10 @@ class Verification(TeamOwned):
     # The answer so far.
     label = models.PositiveIntegerField(null=True, blank=True)
     confidence = models.FloatField(null=True, blank=True)
+    given_label = models.PositiveIntegerField(
+        null=True, blank=True
+    )  #: of the clip that was mirrored; null where none was
+    given_confidence = models.FloatField(null=True, blank=True)
     lower = models.FloatField(default=0.0)
     #: Distorted clips nearer than that to the original, in L2, keep the class; null where that does not follow.
     lower_grey_levels = models.FloatField(null=True, blank=True)
@@ -188,6 +193,18 @@ class Verification(TeamOwned):
     def label_name(self) -> str | None:
         """The class of the clip, by name."""
         return self.classifier.label_name(self.label)
+
+    @property
+    def given_label_name(self) -> str | None:
+        """Where the clip is mirrored, the class of the clip as it was given, by name."""
+        return self.classifier.label_name(self.given_label)
+
+    @property
+    def pair_agrees(self) -> bool | None:
+        """Whether a clip and its mirror image have the same class; None where that was not asked, or is not known yet."""
+        if self.given_label is None or self.label is None:
+            return None
+        return self.given_label == self.label
 
     @property
     def upper_label_name(self) -> str | None:

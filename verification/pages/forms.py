@@ -130,6 +130,12 @@ class VerificationForm(forms.Form):
         widget=forms.NumberInput(_INTEGER_WIDGET | {"placeholder": "The video's last"}),
         help_text="And up to this one, included.",
     )
+    mirrored = forms.BooleanField(
+        required=False,
+        label="Mirror the clip",
+        help_text="Left to right, before everything else: the question is asked of the mirrored clip, and the answer also says "
+        "whether its class is that of the clip as given.",
+    )
     norm = forms.ChoiceField(choices=Verification.Norm.choices, initial="l2", label="Norm")
     space = forms.ChoiceField(choices=space_choices.CHOICES, initial="dense", label="What may change")
     blocks = forms.CharField(

@@ -24,7 +24,7 @@ from verification.pages.forms import VerificationForm
 from verification.pages.refusals import show_as_message, show_on_form
 from verification.pages.rows import queue_positions, rows
 from verification.pages.space_choices import as_answers
-from verification.reports import certificates, examples, figures
+from verification.reports import certificates, examples, figures, wording
 from verification.reports.report import facts_of
 from verification.services import deleting
 from verification.services import verifications as verification_services
@@ -77,6 +77,7 @@ def live(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
         "facts": facts,
         "row": rows([verification], positions)[0],
         "radius": None if verification.radius is None else unit.plain(verification.radius),
+        "pair": wording.pair(facts),
         "certificate": certificates.part(verification, facts, verification.artifacts.all(), figures.addresses()),
         "props": json.dumps(_live_props(verification, positions.get(verification.pk))),
     }

@@ -10,6 +10,7 @@ def verify_command(verification: Verification) -> str:
     """The command line that asks the same question."""
     words = ["python", "manage.py", "verify", verification.video.name]
     words += _clip_words(verification)
+    words += ["--mirror"] if verification.mirrored else []
     words += ["--norm", verification.norm, "--space", verification.space]
     if verification.flows is not None:
         words += ["--flows", ",".join(map(str, verification.flows))]

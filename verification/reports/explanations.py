@@ -37,7 +37,7 @@ def explanations(facts: Facts) -> list[Explanation]:
             "How it reaches the frames",
             f"{_imposition(facts)} The statements are about the clip as the classifier sees it, {facts.frames} "
             f"frames of {facts.height} × {facts.width} pixels (sampling “{facts.sampling}”), not about the "
-            "video file at its full size.",
+            f"video file at its full size.{_mirrored(facts)}",
         ),
         Explanation(
             "How its size is measured",
@@ -51,6 +51,16 @@ def explanations(facts: Facts) -> list[Explanation]:
             f"{_eight_bit(facts)}",
         ),
     ]
+
+
+def _mirrored(facts: Facts) -> str:
+    if not facts.mirrored:
+        return ""
+    return (
+        " Its frames are mirrored left to right before everything else: flow, pictures, files and both bounds are those of the "
+        "mirrored clip. Of the clip as it was given only the class is told; where classes tell left from right, as “pan left” "
+        "does, a good classifier changes it."
+    )
 
 
 def _eight_bit(facts: Facts) -> str:

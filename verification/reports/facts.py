@@ -17,6 +17,7 @@ class Facts:
     `lower_guarantee` is the worth of `lower`: "sound" is a proof, anything else is not. The realisation
     errors are ratios to the size of the manipulation, None until an adversarial example is found. `eight_bit`: only examples that
     survive the rounding of the frames count. `lower_grey_levels`: distorted clips nearer than that in L2 keep the class.
+    `given_...`: where the clip is `mirrored`, the class of the clip as it was given.
     """
 
     status: str
@@ -33,6 +34,10 @@ class Facts:
     radius: float | None = None
     label: str | None = None
     confidence: float | None = None
+    mirrored: bool = False
+    given_label: str | None = None
+    given_confidence: float | None = None
+    pair_agrees: bool | None = None
     lower: float = 0.0
     lower_guarantee: str = "sound"
     lower_grey_levels: float | None = None

@@ -110,6 +110,10 @@ def facts_of(verification: Verification) -> Facts:
         radius=verification.radius,
         label=verification.label_name,
         confidence=verification.confidence,
+        mirrored=verification.mirrored,
+        given_label=verification.given_label_name,
+        given_confidence=verification.given_confidence,
+        pair_agrees=verification.pair_agrees,
         lower=verification.lower,
         lower_guarantee=verification.lower_guarantee,
         lower_grey_levels=verification.lower_grey_levels,
@@ -138,7 +142,8 @@ def _row(point: Point, unit: Unit) -> TableRow:
 def _sampled(verification: Verification) -> str:
     last = verification.video.frames if verification.last is None else verification.last
     part = "" if verification.part == Part() else f" from frames {verification.first} to {last} of the video"
-    return f"sampling {verification.sampling}{part}"
+    mirrored = ", mirrored left to right" if verification.mirrored else ""
+    return f"sampling {verification.sampling}{part}{mirrored}"
 
 
 def _caption(shown: int, recorded: int) -> str:

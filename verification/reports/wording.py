@@ -37,13 +37,23 @@ def _unclassified(facts: Facts) -> str:
 
 
 def _decision(facts: Facts) -> str:
-    return f"The classifier sees “{facts.label}” in this clip{_confidence(facts.confidence)}."
+    return pair(facts) or f"The classifier sees “{facts.label}” in this clip{_confidence(facts.confidence)}."
+
+
+def pair(facts: Facts) -> str:
+    """What the classifier makes of a mirrored clip and of the one that was given; empty where none is mirrored."""
+    if not facts.mirrored or facts.pair_agrees is None:
+        return ""
+    return (
+        f"The clip is mirrored left to right. Given: “{facts.given_label}”{_confidence(facts.given_confidence)}; mirrored: "
+        f"“{facts.label}”{_confidence(facts.confidence)}: the pair {'agrees' if facts.pair_agrees else 'does not agree'}."
+    )
 
 
 def claim(facts: Facts, radius: float) -> str:
     """What it means that `radius` is safe."""
     which = f"{terms.manipulation(facts)} {terms.up_to(facts, facts.unit.proven(radius))}"
-    return f"Every {which} leaves the class at “{facts.label}”."
+    return f"Every {which} leaves the class{' of the mirrored clip' if facts.mirrored else ''} at “{facts.label}”."
 
 
 def _lower(facts: Facts) -> str:

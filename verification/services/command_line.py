@@ -61,7 +61,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         sampling=wanted.sampling,
         part=Part(options["first"], options["last"]),
         name=video.name,
-    )
+    ).oriented(options["mirror"])
     check_clip(classifier, options["classifier"] or DEMO_CLASSIFIER, clip.frames)
     specification = Specification(
         clip=clip,
@@ -89,7 +89,7 @@ def _said(options: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**options, "space": options["space"] or DEFAULT_SPACE}
     if options["space"] is not None:
         raise SpecificationError("a distortion is a space of its own: give --space or --distortion, not both")
-    return {**options, **asked_by_name(options["distortion"])}
+    return {**options, "space": DEFAULT_SPACE, **asked_by_name(options["distortion"])}
 
 
 def read_classifier(options: Mapping[str, Any]) -> Classifier:

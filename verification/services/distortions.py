@@ -9,7 +9,9 @@ from verification.engine.perturbation import DISTORTIONS, Distortion, build_spac
 from verification.engine.perturbation.distortions import Superposition
 
 #: What else is asked for by name as if it were a distortion: the options of `manage.py verify` that say the same.
-ALIASES: Mapping[str, Mapping[str, Any]] = MappingProxyType({"camera-shake": {"space": "translation"}})
+ALIASES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"camera-shake": {"space": "translation"}, "flip": {"mirror": True}}
+)
 #: The parameters whose names alone would not say what is changed.
 _SUBJECTS = {"opacity": "the opacity of the rectangle", "side": "the side of the square"}
 

@@ -78,6 +78,11 @@ def record_start(verification: Verification, label: int, confidence: float) -> N
     record_fields(verification, label=label, confidence=confidence)
 
 
+def record_given(verification: Verification, label: int, confidence: float) -> None:
+    """Where the clip is mirrored: the class of the clip as it was given, and how sure the classifier is of it."""
+    record_fields(verification, given_label=label, given_confidence=confidence)
+
+
 def record_bound(verification: Verification, point: BoundPoint) -> Bound | None:
     """Add a bound; None when it says nothing new, as after a resume from an older checkpoint.
 

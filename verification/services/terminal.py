@@ -9,6 +9,7 @@ from typing import TextIO
 
 from verification.engine import AdversarialExample, BoundPoint, Observer, Result, Specification, Status
 from verification.engine.certificate import Certificate
+from verification.engine.mirror import pair_sentence
 from verification.engine.perturbation import Distortion, Norm, Unit
 from verification.engine.result import Answer, Turn
 from verification.engine.rounded import lower_bound, upper_bound
@@ -92,6 +93,7 @@ def summary(specification: Specification, result: Result) -> str:
     name, unit = specification.classifier.labels[result.label], specification.unit
     lines = [
         f"{specification.clip.name} is classified as {name} ({result.confidence:.1%}).",
+        *_mirrored(specification, result),
         _distance(specification),
         _proven(specification, result),
         _found(specification, result),
@@ -102,6 +104,12 @@ def summary(specification: Specification, result: Result) -> str:
         lines.append(f"The maximum safe radius lies {figures}{ratio}.")
     lines += _answer(specification, result)
     return "\n".join([*lines, f"{_ENDS[result.status]} after {result.seconds:.1f} s."])
+
+
+def _mirrored(specification: Specification, result: Result) -> list[str]:
+    if result.mirror is None:
+        return []
+    return [pair_sentence(result.mirror, result.label, result.confidence, specification.classifier.labels)]
 
 
 _ENDS = {

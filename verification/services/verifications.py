@@ -38,6 +38,7 @@ def create_verification(
     frames: int | None = None,
     first: int | None = None,
     last: int | None = None,
+    mirrored: bool = False,
     norm: str = "l2",
     space: str = "dense",
     flows: Sequence[int] | None = None,
@@ -58,9 +59,9 @@ def create_verification(
     """Queue the question; frames and sampling default to the classifier's own, `first` to `last` to the whole video.
 
     Frames of the video and `flows` count from 1; None for `flows` means all; `radius` in the unit of the space, None means no
-    limit. `eight_bit`: only examples whose class change survives the rounding of the frames to 8 bits count. `certificate`: of
-    the lower bound, written when that is final. Raises Invalid, with the field that is wrong, or NotAllowed; then nothing is
-    saved.
+    limit. `mirrored`: the clip is mirrored left to right, and the question asked of that. `eight_bit`: only examples whose class
+    change survives the rounding of the frames to 8 bits count. `certificate`: of the lower bound, written when that is final.
+    Raises Invalid, with the field that is wrong, or NotAllowed; then nothing is saved.
     """
     require_member(user, video.team)
     if classifier.team_id != video.team_id:
@@ -75,6 +76,7 @@ def create_verification(
         sampling=sampling or classifier.sampling,
         first=1 if first is None else first,
         last=last,
+        mirrored=mirrored,
         norm=_one_of("norm", norm, [str(known) for known in Norm]),
         space=space,
         flows=None if flows is None else sorted(set(flows)),

@@ -103,6 +103,11 @@ export interface Verification {
   label: number | null;
   label_name: string | null;
   confidence: number | null;
+  /** All is asked of the clip mirrored left to right; `given_…` is then the class of the clip as it was given. */
+  mirrored: boolean;
+  given_label_name: string | null;
+  given_confidence: number | null;
+  pair_agrees: boolean | null;
   lower: number;
   lower_guarantee: Guarantee;
   /** Distorted clips nearer than that to the original in L2, in grey levels, keep the class; null where that is not known. */

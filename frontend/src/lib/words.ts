@@ -97,6 +97,13 @@ export function classWords(name: string | null, confidence: number | null): stri
   return confidence === null ? `“${name}”` : `“${name}”, confidence ${percentText(confidence)}`;
 }
 
+/** Where the clip is mirrored, the class of the clip as it was given, and whether the pair agrees. */
+export function givenWords(verification: Verification): string {
+  const { given_label_name, given_confidence, pair_agrees } = verification;
+  const words = classWords(given_label_name, given_confidence);
+  return pair_agrees === null ? words : `${words}: the pair ${pair_agrees ? "agrees" : "does not agree"}`;
+}
+
 /** The figures of an adversarial example, each with its name. `words`: what stands behind the figures. */
 export function exampleLines(example: Example, verification: Verification, words: ExampleWords): [string, string][] {
   const { shares, quality, survives_rounding } = example;

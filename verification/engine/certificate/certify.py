@@ -62,6 +62,7 @@ def _certificate(
         classifier=classifier.sha256,
         architecture=classifier.architecture,
         clip=clip_hash(problem.frames),
+        mirrored=specification.clip.mirrored,
         input=classifier.input,
         space=specification.space,
         flows=space.flows if isinstance(space, FlowSpace) else (),

@@ -124,7 +124,7 @@ def _prove(tree: _Tree, checker: Checker, ball: Ball, check: Callable[[], None],
 
 def _cut(node: _Node, ball: Ball, slopes: Tensor, checker: Checker) -> tuple[int, float]:
     """Where whole pixels are inside, at those in the middle; otherwise where the margin changes most, in the middle."""
-    lower, upper = (side[0] for side in ball.clipped(node.lower[None], node.upper[None]))
+    lower, upper = (side[0].clamp(*checker.space.domain()) for side in ball.clipped(node.lower[None], node.upper[None]))
     width = (upper - lower) * checker.clips.reach
     inside = (lower.floor() + 1 < upper) & checker.clips.whole
     # A slope may vanish where the margin bends: no side becomes much shorter than the others.

@@ -46,10 +46,13 @@ def check(
 ) -> Verdict:
     """Prove the certificate's claim again. `pause` is called between pieces of work and may raise `Stopped`.
 
+    `clip`: as the video shows it; it is mirrored here where the certificate is of the mirrored one.
+
     What has to hold: the digest, the file of the classifier, its input and the clip are those of the certificate; the space can
     be built and has its dimensions; and the class is kept in the whole ball, or the splits make a cover and it is kept in every
     leaf that the ball touches.
     """
+    clip = clip.oriented(certificate.mirrored)
     try:
         wrong = _mismatch(certificate, clip, classifier)
         return _invalid(wrong) if wrong else _proven(certificate, clip, classifier, pause)
@@ -163,7 +166,7 @@ def _valid(certificate: Certificate, leaves: int) -> Verdict:
     return Verdict(
         Outcome.VALID,
         f"every perturbation of {certificate.space}{flows} with {certificate.norm.value} norm at most {certificate.radius} keeps "
-        f"class {certificate.label}",
+        f"class {certificate.label}{' of the clip mirrored left to right' if certificate.mirrored else ''}",
         leaves,
     )
 

@@ -46,9 +46,10 @@ class CertificateError(EngineError):
 class Certificate:
     """The claim that every real-valued perturbation of `space` and `flows` with norm <= `radius` keeps the class `label`.
 
-    `classifier`: sha256 of its file, read as `architecture` with `input`. `clip`: `clip_hash` of the frames. `extractor`: of the
-    flow, for spaces that depend on it. `flows`: none where the frames themselves are changed. `splits`: from R^K to the leaves
-    (`cover.leaves_of`), none for a ball. `digest`: of all the rest, against accidents; it proves nothing.
+    `classifier`: sha256 of its file, read as `architecture` with `input`. `clip`: `clip_hash` of the frames that were
+    classified; `mirrored`: they are the video's, mirrored left to right. `extractor`: of the flow, for spaces that depend on it.
+    `flows`: none where the frames themselves are changed. `splits`: from R^K to the leaves (`cover.leaves_of`), none for a ball.
+    `digest`: of all the rest, against accidents; it proves nothing.
     """
 
     classifier: str
@@ -64,6 +65,7 @@ class Certificate:
     method: Method
     dimensions: int
     splits: tuple[Split, ...]
+    mirrored: bool = False
     digest: str = ""
 
     def content(self) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class Certificate:
         return {
             "format": FORMAT,
             "classifier": {"sha256": self.classifier, "architecture": self.architecture, "input": asdict(self.input)},
-            "clip": {"sha256": self.clip},
+            "clip": {"sha256": self.clip, **({"mirrored": True} if self.mirrored else {})},
             "imposition": IMPOSITION,
             "space": self.space,
             "flows": list(self.flows),
@@ -137,6 +139,7 @@ class Certificate:
             classifier=classifier.sha256("sha256"),
             architecture=classifier.text("architecture"),
             clip=clip.sha256("sha256"),
+            mirrored=clip.flag("mirrored"),
             input=_input(classifier.part("input")),
             space=reader.text("space"),
             flows=tuple(_whole(flow, "a flow") for flow in reader.entries("flows")),
@@ -217,6 +220,14 @@ class _Reader:
         if len(value) != 64 or not set(value) <= set("0123456789abcdef"):
             raise CertificateError(f"{key!r} must be a hash of 64 digits")
         return value
+
+    def flag(self, key: str) -> bool:
+        """Whether it is set. Left out where it is not, as in files from before there was such a flag: one spelling for each."""
+        if key not in self._left:
+            return False
+        if self.take(key) is not True:
+            raise CertificateError(f"{key!r} must be true, or be left out")
+        return True
 
     def whole(self, key: str, least: int, most: int) -> int:
         value = _whole(self.take(key), repr(key))

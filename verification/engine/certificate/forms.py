@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from verification.engine.certificate.curves import EVALUATED, Curve, curve_of
+from verification.engine.certificate.warped import line_of
 from verification.engine.errors import UnsupportedOperationError
 from verification.engine.network.operations import arithmetic, constant, convolution, linear, max_pool, reduction
 from verification.engine.network.operations.base import Operation, Rearrangement
@@ -21,6 +22,7 @@ from verification.engine.network.operations.gated import Silu
 from verification.engine.network.operations.product import Product
 from verification.engine.network.operations.relu import Relu
 from verification.engine.network.operations.sigmoid import Sigmoid, Tanh
+from verification.engine.perturbation.distortions.warped import Warped
 
 _UNIT = 2.0**-53
 _TINY = 1e-200  # more than all underflows of one value's terms together, while they stay below `LARGEST`
@@ -246,6 +248,20 @@ def _max_pool(operation: Operation, inputs: Sequence[AffineForm]) -> AffineForm:
     return _sloped(leader, torch.ones_like(most), torch.zeros_like(most), most)
 
 
+def _warped(operation: Operation, inputs: Sequence[AffineForm]) -> AffineForm:
+    assert isinstance(operation, Warped)
+    (p,) = inputs
+    lower, upper = (end.flatten(1) for end in p.ends)
+    line = line_of(operation, lower[:, 0], upper[:, 0])
+    steep, shift = line.slope.unsqueeze(1), (p.centre - lower.view(p.centre.shape)).view(-1, *[1] * 5)
+    middle, half = ((part / 2).unsqueeze(1) for part in (line.most + line.least, line.most - line.least))
+    slopes = steep.unsqueeze(1) * p.slopes.view(*p.slopes.shape[:2], *[1] * 5)
+    start, own, size = line.start.unsqueeze(1), p.error.view(shift.shape), p.size.view(shift.shape)
+    error = half + steep.abs() * own
+    error = error + gamma(slopes.shape[1]) * (start.abs() + middle.abs() + error + steep.abs() * size) + _TINY
+    return AffineForm(start + middle + steep * shift, slopes, error, True)
+
+
 _AFFINE = (
     arithmetic.Add,
     arithmetic.Affine,
@@ -264,4 +280,5 @@ _RULES: tuple[tuple[type[Operation] | tuple[type[Operation], ...], _Rule], ...] 
     (Silu, _silu),
     (Product, _product),
     (max_pool.MaxPool, _max_pool),
+    (Warped, _warped),
 )

@@ -35,6 +35,10 @@ _GROWTH, _SURGE = 1.25, 2.0  # of the target, and while all cells are bounded at
 _FARTHEST = 1e9  # in the unit of the space; where nothing alters the class the search ends there
 _BEYOND = 1 + 1e-9  # cells are bounded a little beyond the target, so that rounding leaves no gap
 
+_WIDER, _NARROWER = (
+    1.4,
+    0.7,
+)  # than one that was proven, or than one that was not, may the next cell be in one dimension
 _DEAR = 2  # dimensions: in so few, splitting a cell and its parts costs less than refined bounds
 
 
@@ -68,6 +72,8 @@ class CellSearch:
         self.target = 0.0
         self.floor = self.lower = 0.0
         self.bounded = 0  #: how often the margins over a cell have been bounded
+        #: In one dimension, below zero and above: how wide a cell may be before it is split at once.
+        self._widths: dict[str, float] = {}
         self.strategy = torch.full((self.space.dimensions,), 1 / self.space.dimensions, dtype=torch.float64)
         self.finished = False
 
@@ -117,8 +123,42 @@ class CellSearch:
             self.frontier.reopen()
             raise
         for part, (distance, cut) in zip(batch, found, strict=True):
+            self._learn(part, distance)
+            if not part.whole and math.isinf(distance) and self.space.dimensions == 1:
+                self._peel(part, horizon)
+                continue
             distance = max(part.known, distance if part.whole else min(distance, horizon))
             self.frontier.put(part.cell, distance, None if distance >= self.target else cut)
+
+    def _peel(self, part: _Part, horizon: float) -> None:
+        """In one dimension: what is proven becomes a cell of its own, so that it is never bounded again as the target grows."""
+        inner = part.cell
+        for place, outside in ((float(part.low[0]), 0), (float(part.high[0]), 1)):
+            lower, upper = self.frontier.box(inner)
+            if float(lower[0]) < place < float(upper[0]):
+                halves = self.frontier.split(inner, Cut(0, place))
+                self.frontier.put(halves[outside], max(part.known, horizon), None)
+                inner = halves[1 - outside]
+        self.frontier.put(inner, math.inf, None)
+
+    def _learn(self, part: _Part, distance: float) -> None:
+        """In one dimension: how wide cells may be. Bounds are dear, and too wide a cell costs some in vain."""
+        if self.space.dimensions > 1:
+            return
+        width, proven = float(part.high[0] - part.low[0]), distance >= self.target
+        for sense in _senses(part.low, part.high):
+            known = self._widths.get(sense, width if proven else math.inf)
+            if proven:
+                self._widths[sense] = max(known, width * _WIDER)
+            else:
+                self._widths[sense] = min(known, width * _NARROWER)
+
+    def _too_wide(self, low: Tensor, high: Tensor) -> bool:
+        if self.space.dimensions == 1:
+            most = min(self._widths.get(sense, math.inf) for sense in _senses(low, high))
+            if float(high[0] - low[0]) > most:
+                return True
+        return bool(self.margins.too_wide(low[None], high[None]))
 
     def _opened(self, cell: int, reach: Tensor, horizon: float) -> list[_Part]:
         """Do with a cell what needs no bounds: split it, or put it back with a distance. What needs them is returned.
@@ -141,7 +181,7 @@ class CellSearch:
             known = horizon
         if known >= self.target:
             self.frontier.put(cell, known, None)
-        elif bool(self.margins.too_wide(low[None], high[None])):
+        elif self._too_wide(low, high):
             self.frontier.put(cell, known, self._cut(low, high, (high - low) * self._reach))
         else:
             return [_Part(cell, known, low, high, torch.equal(low, lower) and torch.equal(high, upper))]
@@ -233,11 +273,16 @@ class CellSearch:
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What `restore` needs: JSON-able, and tensors."""
         numbers = {"target": self.target, "floor": self.floor, "lower": self.lower, "finished": self.finished}
-        numbers["bounded"] = self.bounded
-        return numbers, self.frontier.tensors()
+        return numbers | {"bounded": self.bounded, "widths": dict(self._widths)}, self.frontier.tensors()
 
     def restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Go on from what `state` gave."""
         self.target, self.floor, self.lower = (float(state[name]) for name in ("target", "floor", "lower"))
         self.finished, self.bounded = bool(state["finished"]), int(state["bounded"])
+        self._widths = {side: float(width) for side, width in state["widths"].items()}
         self.frontier = Frontier.restore(tensors)
+
+
+def _senses(low: Tensor, high: Tensor) -> list[str]:
+    """On which sides of zero an interval (1,) lies."""
+    return [side for side, there in (("below", float(low[0]) < 0), ("above", float(high[0]) > 0)) if there] or ["above"]

@@ -24,7 +24,12 @@ _NEAR = 0.3  # how far every second random ray is from the best one, of norm 1
 
 
 class RaySearch(Search):
-    """Its evaluations are forward passes. `seed`: of the random rays, which there are where parameters are several."""
+    """Its evaluations are forward passes, and few of them find what there is.
+
+    `seed`: of the random rays, which there are where parameters are several.
+    """
+
+    share = 0.15
 
     def __init__(self, problem: Problem, limit: float | None = None, seed: int = 0) -> None:
         super().__init__(problem, limit)

@@ -26,6 +26,8 @@ class Search(ABC):
 
     #: Whether its work is so dear that it is kept in checkpoints also while nothing was found.
     laborious: ClassVar[bool] = False
+    #: Of the time, while the proof is at work as well.
+    share: ClassVar[float] = 0.35
 
     def __init__(self, problem: Problem, limit: float | None = None) -> None:
         self.problem = problem

@@ -120,6 +120,11 @@ def _add_question_arguments(parser: CommandParser) -> None:
     parser.add_argument("--first", type=int, metavar="N", default=1, help="sample frames from this one on, from 1")
     parser.add_argument("--last", type=int, metavar="N", help="and up to this one, included")
     parser.add_argument(
+        "--mirror",
+        action="store_true",
+        help="ask about the clip mirrored left to right, and say whether its class is that of the clip as given",
+    )
+    parser.add_argument(
         "--flow",
         metavar="EXTRACTOR",
         default=DEFAULT_EXTRACTOR,
@@ -196,7 +201,7 @@ def _add_question_arguments(parser: CommandParser) -> None:
 def _aliases() -> str:
     """`camera-shake, the same as --space translation`."""
     return ", ".join(
-        f"{name}, the same as {' '.join(f'--{option} {value}' for option, value in options.items())}"
+        f"{name}, the same as {' '.join(f'--{option}' if value is True else f'--{option} {value}' for option, value in options.items())}"
         for name, options in ALIASES.items()
     )
 

@@ -9,6 +9,7 @@ from verification.engine.perturbation.distortions.base import Distortion, Parame
 from verification.engine.perturbation.distortions.gamma import Gamma
 from verification.engine.perturbation.distortions.linear import Brightness, Contrast, LinearDistortion, Superposition
 from verification.engine.perturbation.distortions.occlusion import Occlusion, OcclusionAnywhere, OcclusionSize
+from verification.engine.perturbation.distortions.warping import Rotation, Scale, Speed
 from verification.engine.perturbation.spaces.base import Setting
 from verification.engine.perturbation.units import Unit
 
@@ -22,7 +23,7 @@ def _occlusion(setting: Setting, argument: str) -> Distortion:
 
 
 DISTORTIONS: dict[str, type[Distortion]] = {
-    kind.name: kind for kind in (Brightness, Contrast, Gamma, Occlusion, OcclusionSize)
+    kind.name: kind for kind in (Brightness, Contrast, Gamma, Occlusion, OcclusionSize, Rotation, Scale, Speed)
 }
 
 
