@@ -34,7 +34,7 @@ def test_a_camera_that_shakes_is_a_translation(files: list[str], tmp_path: Path)
     [
         (("--distortion", "brightness", "--space", "dense"), "give --space or --distortion, not both"),
         (("--distortion", "dense"), "there is no distortion 'dense'; choose one of brightness"),
-        (("--distortion", "fog"), "camera-shake, or a space of flows or pixels with --space"),
+        (("--distortion", "fog"), "flip, or a space of flows or pixels with --space"),
         (("--distortion", "brightness+gamma"), "only distortions that are linear in their parameters can be added up"),
         (("--distortion", "brightness:frames=7"), "from 1 to 4; not '7'"),
         (("--distortion", "occlusion:size=99x1"), "from above 0x0 to 16x16 pixels, not 99x1"),
@@ -52,4 +52,7 @@ def test_what_is_wrong_is_said_in_one_line(files: list[str], arguments: tuple[st
 def test_the_help_lists_every_distortion() -> None:
     text = Command().create_parser("manage.py", "verify").format_help()
     words = "".join(text.split())  # the help is broken into lines anywhere
-    assert all(spelling in words for spelling in [*distortion_spellings(), "camera-shake,thesameas--spacetranslation"])
+    assert all(
+        spelling in words
+        for spelling in [*distortion_spellings(), "camera-shake,thesameas--spacetranslation", "flip,thesameas--mirror"]
+    )

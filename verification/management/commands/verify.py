@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -200,10 +200,12 @@ def _add_question_arguments(parser: CommandParser) -> None:
 
 def _aliases() -> str:
     """`camera-shake, the same as --space translation`."""
-    return ", ".join(
-        f"{name}, the same as {' '.join(f'--{option}' if value is True else f'--{option} {value}' for option, value in options.items())}"
-        for name, options in ALIASES.items()
-    )
+    return ", ".join(f"{name}, the same as {_options(said)}" for name, said in ALIASES.items())
+
+
+def _options(said: Mapping[str, Any]) -> str:
+    """`--space translation`; a switch has its name only."""
+    return " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in said.items())
 
 
 @contextmanager
