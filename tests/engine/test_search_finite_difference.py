@@ -231,7 +231,7 @@ def test_a_network_that_feels_nothing_ends_the_search() -> None:
 
 
 def test_pixels_have_no_flow_to_take_differences_of() -> None:
-    with pytest.raises(SpecificationError, match="choose another space than pixels"):
+    with pytest.raises(SpecificationError, match="choose a space of flows, such as dense"):
         make_specification(1, space="pixels", upper_method=UpperMethod.FINITE_DIFFERENCE)
     with pytest.raises(SpecificationError, match="choose another space than pixels"):
         FiniteDifferenceSearch(problem_in(space="pixels"), FARNEBACK)

@@ -20,6 +20,8 @@ EXAMPLE: dict[str, Any] = {
     "shares": [0.5, 0.25, 0.25],
     "quality": {"changed": 3, "psnr": 40.62, "psnr_worst": 34.879, "ssim": 0.99259, "ssim_worst": 0.9},
     "survives_rounding": False,
+    "grey_levels": {"l1": 812.0, "l2": 20.25, "linf": 3.5},
+    "parameters": None,
 }
 
 

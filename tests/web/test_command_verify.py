@@ -306,7 +306,7 @@ def test_bad_input_is_one_line_and_exit_code_two(
         (("{video}", "--classifier", "{classifier}", "--space", "pixels", "--flows", "1"), "leave the choice of flows"),
         (
             ("{video}", "--classifier", "{classifier}", "--space", "pixels", "--upper", "finite-difference"),
-            "choose another space than pixels",
+            "choose a space of flows, such as dense",
         ),
         (("{video}", "--classifier", "{classifier}", "--flow", "gunnar"), "farneback, horn-schunck, lucas-kanade, dis"),
         (("{video}", "--classifier", "{classifier}", "--flow", "dis:speed=1"), "it has finest_scale, patch_size"),

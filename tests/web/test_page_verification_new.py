@@ -1,5 +1,6 @@
 """The form that starts a verification."""
 
+import re
 from typing import Any
 
 import pytest
@@ -155,10 +156,17 @@ def test_the_form_explains_every_parameter_with_its_default_and_its_limits(clien
             assert f"<code>{key}={default}</code></dt><dd>{parameter.purpose} ({parameter.limits})" in page
 
 
-def test_parameters_are_hidden_until_their_extractor_is_chosen():
+def test_parameters_are_hidden_until_their_choice_is_made(client, video, classifier):
     rules = (settings.BASE_DIR / "frontend" / "src" / "styles" / "forms.css").read_text()
-    for name in EXTRACTORS:
-        assert f':has(input[value="{name}"]:checked)) > .option-detail[data-for="{name}"]' in rules
+    assert ".option:not(:has(input:checked)) + .option-detail { display: none; }" in rules
+    page = client.get(ADDRESS).content.decode()
+    fields = {name: f"{name}-parameters" for name in EXTRACTORS} | {
+        "blocks": "blocks",
+        "brightness": "brightness-argument",
+    }
+    for name, field in fields.items():
+        behind = page.partition(f'value="{name}"')[2].partition("</label>")[2]
+        assert re.match(rf'\s*<div class="option-detail"><div class="field">\s*<label for="id_{field}"', behind), name
 
 
 @pytest.mark.parametrize(

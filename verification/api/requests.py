@@ -37,24 +37,26 @@ class VerificationRequest(serializers.Serializer[Verification]):
     )
     norm = serializers.ChoiceField(choices=Verification.Norm.choices, required=False)
     space = serializers.CharField(
-        required=False, help_text="dense, blocks:RxC, moving:Q, translation, affine or pixels."
+        required=False,
+        help_text="dense, blocks:RxC, moving:Q, translation, affine or pixels; or a natural distortion, such as brightness, "
+        "occlusion:size=8x8,at=12x20,colour=black or brightness+contrast.",
     )
     flows = serializers.ListField(
         child=serializers.IntegerField(),
         required=False,
         allow_null=True,
-        help_text="From 1; null means all. Not in the space pixels.",
+        help_text="From 1; null means all. Not in the space pixels, nor for natural distortions.",
     )
     radius = serializers.FloatField(
         required=False,
         allow_null=True,
-        help_text="Pixels of flow, or in the space pixels pixel values from 0 to 1; null means no limit.",
+        help_text="In `distance_unit`: pixels of flow, in the space pixels pixel values from 0 to 1; null means no limit.",
     )
     lower_method = serializers.ChoiceField(
         choices=Verification.LowerMethod.choices,
         required=False,
         help_text="How the lower bound is proven: admissible A* over cells where the space has few dimensions, beside one ball; "
-        "or that ball alone; or the paper's grid.",
+        "or that ball alone; or the paper's grid. Natural distortions are proven by cells.",
     )
     tau = serializers.FloatField(
         required=False,
@@ -65,7 +67,7 @@ class VerificationRequest(serializers.Serializer[Verification]):
         choices=Verification.UpperMethod.choices,
         required=False,
         help_text="How adversarial examples are looked for: by the exact gradient; or by the paper's finite differences, a "
-        "forward pass for every pixel of every frame, for reference. Not in the space pixels.",
+        "forward pass for every pixel of every frame, for reference. In spaces of flows only.",
     )
     query = serializers.BooleanField(
         required=False, help_text="Only whether the radius is safe is asked: the first example within it ends the run."

@@ -1,5 +1,6 @@
 """What objects look like as JSON. Reading; `requests` says what may be asked."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.urls import reverse
@@ -20,6 +21,7 @@ from verification.models import (
     Verification,
     Video,
 )
+from verification.services.distortions import distortion_of
 
 
 class MemberSerializer(serializers.ModelSerializer[Membership]):
@@ -139,6 +141,27 @@ class ExampleSerializer(serializers.Serializer[Any]):
     survives_rounding = serializers.BooleanField(
         help_text="The class stays changed when the frames are rounded to 8 bits."
     )
+    grey_levels = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        allow_null=True,
+        help_text="How far its clip is from the original one, in grey levels (255 make 1), by norm; null in old runs.",
+    )
+    parameters = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        allow_null=True,
+        help_text="Of the natural distortion, by name and with their signs; null in other spaces.",
+    )
+
+
+class ParameterSerializer(serializers.Serializer[Any]):
+    """One parameter of a natural distortion; 0 leaves the clip as it is."""
+
+    name = serializers.CharField()
+    least = serializers.FloatField()
+    most = serializers.FloatField()
+    counts = serializers.BooleanField(help_text="Whether it is part of the distance.")
 
 
 class VerificationSerializer(serializers.ModelSerializer[Verification]):
@@ -159,7 +182,11 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
         child=serializers.IntegerField(min_value=1), allow_null=True, help_text="From 1; null means all."
     )
     distance_unit = serializers.SerializerMethodField(
-        help_text="px: pixels of optical flow. value: pixel values from 0 to 1, in the space pixels."
+        help_text="px: pixels of optical flow. value: pixel values from 0 to 1. Of natural distortions also share: of the whole, "
+        "degrees: of an angle, log2: doublings of a factor, side: of a square, in pixels."
+    )
+    parameters = serializers.SerializerMethodField(
+        help_text="Of the natural distortion that `space` names; null in other spaces."
     )
     video_name = serializers.CharField(source="video.name")
     video_sha256 = serializers.CharField(source="video.sha256")
@@ -168,6 +195,11 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
     label_name = serializers.CharField(allow_null=True)
     upper_label_name = serializers.CharField(allow_null=True)
     lower = serializers.FloatField(help_text="Never falls. Proven if `lower_guarantee` is sound.")
+    lower_grey_levels = serializers.FloatField(
+        allow_null=True,
+        help_text="Every clip that the distortion can make and that differs from the original by less than this in L2, in grey "
+        "levels (255 make 1), keeps the class. Known at the end, of distortions with one parameter; null elsewhere.",
+    )
     upper = serializers.FloatField(allow_null=True, help_text="Size of the best example, if any.")
     upper_guarantee = serializers.SerializerMethodField(help_text="An example, not a proof.")
     ratio = serializers.SerializerMethodField(help_text="Upper over lower, if both say something.")
@@ -210,6 +242,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "norm",
             "space",
             "distance_unit",
+            "parameters",
             "flows",
             "radius",
             "lower_method",
@@ -232,6 +265,7 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
             "pair_agrees",
             "lower",
             "lower_guarantee",
+            "lower_grey_levels",
             "upper",
             "upper_guarantee",
             "upper_label",
@@ -258,6 +292,14 @@ class VerificationSerializer(serializers.ModelSerializer[Verification]):
 
     def get_distance_unit(self, verification: Verification) -> Unit:
         return unit_of(verification.space)
+
+    @extend_schema_field(ParameterSerializer(many=True, allow_null=True))
+    def get_parameters(self, verification: Verification) -> list[dict[str, Any]] | None:
+        classifier = verification.classifier
+        found = distortion_of(verification.space, verification.frames, classifier.height, classifier.width)
+        if found is None:
+            return None
+        return [asdict(one) | {"name": name} for name, one in zip(found.names, found.parameters, strict=True)]
 
     def get_upper_guarantee(self, verification: Verification) -> str:
         return Verification.Guarantee.EMPIRICAL.value

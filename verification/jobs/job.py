@@ -141,7 +141,7 @@ def _end(
         result = replace(result, status=Status.STOPPED)  # the search may have ended by itself before
     if result.status is not Status.STOPPED or recorder.reason is StopReason.CANCELLED:
         artifacts.record_artifacts(verification, [result_file(verification, specification, result)])
-        recording.finish(verification, result.status, lease.elapsed)
+        recording.finish(verification, result.status, lease.elapsed, result.lower_grey_levels)
     elif recorder.reason is StopReason.SHUTDOWN:
         # No new message: the sweep of the next worker that is idle finds it.
         recorder.event("The server is stopping; the run goes on when it is back.")

@@ -4,10 +4,11 @@ Server to browser only; each message carries `number`, the number of the last bo
 told. A browser that misses numbers asks for them by REST: GET /api/v1/verifications/<id>/bounds/?after=N.
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from torch.nn.functional import adaptive_avg_pool2d
 
+from verification.engine.perturbation import Distortion
 from verification.engine.result import AdversarialExample, GamePicture, GridPicture
 from verification.models import Bound, Verification
 
@@ -93,16 +94,22 @@ class Likeness(TypedDict):
 
 
 class Example(TypedDict):
-    """What is known of the adversarial example beside its class; `distances` by norm, `shares` by flow (or frame)."""
+    """What is known of the adversarial example beside its class; `distances` by norm, `shares` by flow (or frame).
+
+    `grey_levels`: how far the clips are apart, by norm. `parameters`: of the distortion, signed; null elsewhere. Examples of old
+    runs have neither.
+    """
 
     distances: dict[str, float]
     shares: list[float]
     quality: Likeness
     survives_rounding: bool
+    grey_levels: NotRequired[dict[str, float]]
+    parameters: NotRequired[dict[str, float] | None]
 
 
-def as_example(example: AdversarialExample) -> Example:
-    """An example as it is recorded and travels."""
+def as_example(example: AdversarialExample, distortion: Distortion | None) -> Example:
+    """An example as it is recorded and travels; `distortion`: the one in question, if any."""
     seen = example.quality
     return Example(
         distances={norm.value: distance for norm, distance in example.distances.items()},
@@ -115,7 +122,15 @@ def as_example(example: AdversarialExample) -> Example:
             ssim_worst=seen.ssim_worst,
         ),
         survives_rounding=example.survives_rounding,
+        grey_levels={norm.value: distance for norm, distance in example.grey_levels.items()},
+        parameters=_parameters(example, distortion),
     )
+
+
+def _parameters(example: AdversarialExample, distortion: Distortion | None) -> dict[str, float] | None:
+    if example.parameters is None or distortion is None:
+        return None
+    return dict(zip(distortion.names, example.parameters, strict=True))
 
 
 class GameMessage(TypedDict):

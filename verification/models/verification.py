@@ -78,7 +78,7 @@ class Verification(TeamOwned):
     last = models.PositiveIntegerField(null=True, blank=True)  #: included; null: the video's last
     mirrored = models.BooleanField(default=False)  #: all is asked of the clip mirrored left to right
     norm = models.CharField(max_length=4, choices=Norm.choices)
-    space = models.CharField(max_length=50)
+    space = models.CharField(max_length=255)  #: or a natural distortion, as the engine spells it
     flows = models.JSONField(null=True, blank=True)  #: flow numbers from 1; null: all
     radius = models.FloatField(null=True, blank=True)  #: in the unit of the space; null: no limit
     lower_method = models.CharField(max_length=10, choices=LowerMethod.choices, default=LowerMethod.CELLS)
@@ -108,6 +108,8 @@ class Verification(TeamOwned):
     )  #: of the clip that was mirrored; null where none was
     given_confidence = models.FloatField(null=True, blank=True)
     lower = models.FloatField(default=0.0)
+    #: Distorted clips nearer than that to the original, in L2, keep the class; null where that does not follow.
+    lower_grey_levels = models.FloatField(null=True, blank=True)
     lower_guarantee = models.CharField(max_length=11, choices=Guarantee.choices, default=Guarantee.SOUND)
     upper = models.FloatField(null=True, blank=True)
     upper_label = models.PositiveIntegerField(null=True, blank=True)

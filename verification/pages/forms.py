@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 
 from verification.engine.flow import DEFAULT_EXTRACTOR, EXTRACTORS, Extractor
 from verification.engine.flow.parameters import written
-from verification.engine.perturbation import SPACES
 from verification.models import Classifier, Team, Verification, Video
+from verification.pages import space_choices
 from verification.pages.flow_list import parse_flows
 
 _NORM_HELP = {
@@ -18,17 +18,6 @@ _NORM_HELP = {
     "l2": "The square root of the sum of squares. The usual choice.",
     "linf": "The largest single change. A radius allows that much at every pixel at once.",
 }
-_SPACE_HELP = {
-    "dense": "Every pixel of every chosen flow may change on its own: the strongest statement.",
-    "blocks": "Each chosen flow is cut into blocks that shift as a whole: two numbers a block.",
-    "moving": "As Dense, but only at pixels that move: what stands still in the clip stays as it is.",
-    "translation": "Each chosen flow moves as a whole: two numbers a flow. A weaker statement with larger radii.",
-    "affine": "Each chosen flow is shifted, stretched, turned or sheared as a whole: six numbers a flow.",
-    "pixels": "The frames themselves may change, not their flow. To compare with verifiers of pixel perturbations.",
-}
-_SPACES = [(name, name.title()) for name in SPACES]
-#: The fields with what is written after the name of a space.
-_SPACE_DETAILS = {"blocks": "blocks", "moving": "still"}
 _EXTRACTOR_HELP = {
     "farneback": "Fast and smooth; follows the finest changes of the flow, and ignores brightness. The usual choice.",
     "horn-schunck": "The most exact for large and uneven motion. Takes brightness that changes in time for motion.",
@@ -64,6 +53,16 @@ class Option:
     detail: forms.BoundField | None = None
     #: What can be said there.
     settings: tuple[Setting, ...] = ()
+    #: Whether there are flows to choose and to extract where this one is chosen.
+    of_flow: bool = True
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """Options that belong together, under a heading."""
+
+    title: str
+    options: list[Option]
 
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ class VerificationForm(forms.Form):
         "whether its class is that of the clip as given.",
     )
     norm = forms.ChoiceField(choices=Verification.Norm.choices, initial="l2", label="Norm")
-    space = forms.ChoiceField(choices=_SPACES, initial="dense")
+    space = forms.ChoiceField(choices=space_choices.CHOICES, initial="dense", label="What may change")
     blocks = forms.CharField(
         required=False,
         initial="2x2",
@@ -162,13 +161,13 @@ class VerificationForm(forms.Form):
         initial="all",
         max_length=1000,
         help_text="Which flows may change: all, or a list such as 1,3-5. Flow 1 lies between frames 1 and 2. "
-        "In the space Pixels no flow is changed: leave it at all.",
+        "Pixels and natural distortions change no flow: leave it at all.",
     )
     radius = forms.FloatField(
         required=False,
         widget=forms.NumberInput({"placeholder": "No limit", "step": "any"}),
-        help_text="Ask only about changes up to this size, in pixels of flow (in the space Pixels: in pixel values from 0 "
-        "to 1); certified when all of them are safe.",
+        help_text="Ask only about changes up to this size, in pixels of flow (Pixels and Brightness: in pixel values from 0 to "
+        "1; other natural distortions: in what they are measured in); certified when all of them are safe.",
     )
     query = forms.BooleanField(
         required=False,
@@ -226,6 +225,7 @@ class VerificationForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name, detail in _EXTRACTOR_DETAILS.items():
             self.fields[detail] = _parameters_field(EXTRACTORS[name])
+        self.fields.update(space_choices.argument_fields())
         for name, model in (("video", Video), ("classifier", Classifier)):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
@@ -263,11 +263,14 @@ class VerificationForm(forms.Form):
         answers = self.cleaned_data
         details, parameters = (
             {name: answers.pop(field, "").strip() for name, field in fields.items()}
-            for fields in (_SPACE_DETAILS, _EXTRACTOR_DETAILS)
+            for fields in (space_choices.DETAILS, _EXTRACTOR_DETAILS)
         )
         space, extractor = answers.get("space"), answers.get("extractor")
-        if space in details:
-            answers["space"] = f"{space}:{details[space]}"
+        if space:
+            try:
+                answers["space"] = space_choices.as_space(space, details.get(space, ""))
+            except forms.ValidationError as error:
+                self.add_error("space", error)
         if extractor and parameters[extractor]:
             answers["extractor"] = f"{extractor}:{parameters[extractor]}"
         return answers
@@ -278,9 +281,19 @@ class VerificationForm(forms.Form):
         return self._options("norm", Verification.Norm.choices, _NORM_HELP)
 
     @property
-    def space_options(self) -> list[Option]:
-        """The spaces, explained."""
-        return self._detailed(self._options("space", _SPACES, _SPACE_HELP), _SPACE_DETAILS)
+    def space_groups(self) -> list[OptionGroup]:
+        """The spaces, explained, those of flows and pixels apart from the natural distortions."""
+        chosen = self["space"].value() or self.fields["space"].initial
+        return [
+            OptionGroup(
+                title,
+                self._detailed(
+                    [Option(one.name, one.title, one.help, one.name == chosen, of_flow=one.of_flow) for one in choices],
+                    space_choices.DETAILS,
+                ),
+            )
+            for title, choices in space_choices.GROUPS
+        ]
 
     @property
     def extractor_options(self) -> list[Option]:

@@ -37,7 +37,7 @@ def _row(verification: Verification, position: int | None) -> VerificationRow:
     ratio = upper / lower if upper is not None and lower > 0 else None
     return VerificationRow(
         verification=verification,
-        long=unit is Unit.VALUE,
+        long=unit not in {Unit.FLOW, Unit.SIDE},
         lower=unit.proven(lower) if lower > 0 else "",
         upper="" if upper is None else unit.found(upper),
         no_upper=_no_upper(verification),
@@ -50,7 +50,7 @@ def _no_upper(verification: Verification) -> str:
     if verification.upper is not None:
         return ""
     if verification.status == Verification.Status.CERTIFIED:
-        return "none within the radius"
+        return "none exists" if verification.radius is None else "none within the radius"
     return "none found yet" if verification.is_open else "none found"
 
 

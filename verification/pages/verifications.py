@@ -17,12 +17,13 @@ from verification.api.serializers import (
     EventSerializer,
     verification_payload,
 )
-from verification.engine.perturbation import Unit, unit_of
+from verification.engine.perturbation import unit_of
 from verification.models import Classifier, Team, Verification, Video
 from verification.pages.current_team import TeamPageRequest, team_page
 from verification.pages.forms import VerificationForm
 from verification.pages.refusals import show_as_message, show_on_form
 from verification.pages.rows import queue_positions, rows
+from verification.pages.space_choices import as_answers
 from verification.reports import certificates, examples, figures, wording
 from verification.reports.report import facts_of
 from verification.services import deleting
@@ -39,6 +40,7 @@ def new(request: TeamPageRequest, team: Team) -> HttpResponse:
     """Ask the form's questions and start the verification."""
     if request.method != "POST":
         asked = {name: request.GET[name] for name in ("video", "classifier") if name in request.GET}
+        asked |= as_answers(request.GET.get("space", ""))
         return _form_page(request, team, VerificationForm(request.user, team, initial=asked))
     form = VerificationForm(request.user, team, request.POST)
     if form.is_valid():
@@ -72,7 +74,7 @@ def live(request: TeamPageRequest, team: Team, pk: UUID) -> HttpResponse:
     unit, facts = unit_of(verification.space), facts_of(verification)
     context = {
         "verification": verification,
-        "changes_flow": unit is Unit.FLOW,
+        "facts": facts,
         "row": rows([verification], positions)[0],
         "radius": None if verification.radius is None else unit.plain(verification.radius),
         "pair": wording.pair(facts),

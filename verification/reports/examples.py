@@ -1,6 +1,6 @@
 """What pages say of the adversarial example: how large it is, how much of it can be seen, and whether it survives 8 bits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from verification.engine import rounded
@@ -9,6 +9,7 @@ from verification.models import Artifact
 from verification.reports import numbers, terms
 from verification.reports.facts import Facts
 from verification.reports.figures import AddressOf
+from verification.services.distortions import free_names
 
 #: How to read the figures, on the live page and in the report.
 ABOUT = (
@@ -60,17 +61,46 @@ def part(
 
 def _lines(example: Example, facts: Facts) -> list[tuple[str, str]]:
     thing = "flow" if facts.changes_flow else "frame"
-    distances = [f"{terms.NORM_NAMES[norm]} {facts.unit.found(size)}" for norm, size in example["distances"].items()]
     shares = [
         f"{number}: {share:.0%}".replace(": ", ":\u00a0").replace("%", "\u00a0%")
         for number, share in enumerate(example["shares"], 1)
     ]
     return [
-        ("Size in each norm", ", ".join(distances)),
-        (f"Share of each {thing}", ", ".join(shares)),
+        *_parameters(example.get("parameters"), facts),
+        _sizes(example["distances"], facts),
+        *_grey_levels(example.get("grey_levels")),
+        *([(f"Share of each {thing}", ", ".join(shares))] if shares else []),
         *_likeness(example["quality"], facts.frames),
         ("In 8 bits", SURVIVES if example["survives_rounding"] else PERISHES),
     ]
+
+
+def _sizes(distances: Mapping[str, float], facts: Facts) -> tuple[str, str]:
+    if not facts.norm_counts:
+        return "Size", facts.unit.found(max(distances.values()))
+    sizes = [f"{terms.NORM_NAMES[norm]} {facts.unit.found(size)}" for norm, size in distances.items()]
+    return "Size in each norm", ", ".join(sizes)
+
+
+def _parameters(parameters: Mapping[str, float] | None, facts: Facts) -> list[tuple[str, str]]:
+    """With their signs: which way the clip is distorted. Those that do not count have no unit."""
+    if not parameters:
+        return []
+    distortion = facts.distortion
+    free = set(free_names(distortion)) if distortion else set()
+    texts = [
+        f"{name} {numbers.signed(value, rounded.plain if name in free else facts.unit.plain)}"
+        for name, value in parameters.items()
+    ]
+    return [("Parameters" if len(texts) > 1 else "Parameter", ", ".join(texts))]
+
+
+def _grey_levels(grey_levels: Mapping[str, float] | None) -> list[tuple[str, str]]:
+    """How far the clips are apart, in the unit of the paper."""
+    if not grey_levels:
+        return []
+    sizes = [f"{terms.NORM_NAMES[norm]} {rounded.upper_bound(size)}" for norm, size in grey_levels.items()]
+    return [("Difference of the clips", f"{', '.join(sizes)} grey levels")]
 
 
 def _likeness(quality: Likeness, frames: int) -> list[tuple[str, str]]:

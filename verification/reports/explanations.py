@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from verification.engine import rounded
+from verification.engine.perturbation import Distortion
 from verification.reports import terms
 from verification.reports.facts import Facts
+from verification.services.distortions import counted_names, free_parameters, joined, summary_of
 
 #: Above this ratio the extractor does not see the manipulation as it was asked. Measured (engine contract,
 #: section 2): 0.1 to 0.3 where displacements accumulate as intended, 0.9 where it is not realised at all.
@@ -39,7 +41,7 @@ def explanations(facts: Facts) -> list[Explanation]:
         ),
         Explanation(
             "How its size is measured",
-            f"The {terms.size_name(facts)} is {terms.size_definition(facts)} of {_measured(facts)}",
+            _measured(facts),
         ),
         Explanation(
             "What the bounds are worth",
@@ -99,6 +101,11 @@ def realisation(facts: Facts) -> Realisation | None:
 
 
 def _imposition(facts: Facts) -> str:
+    if facts.distortion:
+        return (
+            "It is computed from the values of the frames, which run from 0 to 1 and stay between them. Values are not rounded "
+            "to 8 bits."
+        )
     if not facts.changes_flow:
         return (
             "Values that would fall below 0 or rise above 1 are clipped, and only what remains of the change counts. "
@@ -112,15 +119,52 @@ def _imposition(facts: Facts) -> str:
 
 
 def _measured(facts: Facts) -> str:
+    if facts.distortion:
+        return _measured_distortion(facts, facts.distortion)
+    size = f"The {terms.size_name(facts)} is {terms.size_definition(facts)} of "
     if not facts.changes_flow:
         return (
-            "the changes of all values of that clip together, three colours a pixel. Values run from 0 to 1; a grey level, "
-            "as files of 8 bits have 256 of them, is 1/255."
+            f"{size}the changes of all values of that clip together, three colours a pixel. Values run from 0 to 1; a grey "
+            "level, as files of 8 bits have 256 of them, is 1/255."
         )
-    return "all components of all vectors that are added, over all flows together, in pixels of that clip."
+    return f"{size}all components of all vectors that are added, over all flows together, in pixels of that clip."
+
+
+def _measured_distortion(facts: Facts, distortion: Distortion) -> str:
+    counted = counted_names(distortion)
+    free = free_parameters(distortion)
+    which = f"its parameter {counted[0]}" if len(counted) == 1 else f"its parameters {joined(counted)}"
+    how = (
+        f"The size of a change is the absolute value of {which}, the same in every norm"
+        if len(counted) == 1
+        else f"The {terms.size_name(facts)} is {terms.size_definition(facts)} of {which}"
+    )
+    grey = (
+        "Beside it stands how far the clips are apart: the norm of all differences of their values, in grey levels, "
+        "of which 255 make the whole range."
+    )
+    anything = f" It does not count what {free} {'are' if ' and ' in free else 'is'}." if free else ""
+    return f"{how}, in {facts.unit.definition}.{anything} {grey}"
+
+
+def _distortion(facts: Facts, distortion: Distortion) -> str:
+    named = zip(distortion.names, distortion.parameters, strict=True)
+    ranges = joined([f"{name} from {_signed(one.least)} to {_signed(one.most)}" for name, one in named])
+    several = len(distortion.parameters) > 1
+    parameters, zero = ("parameters", "where all are 0") if several else ("parameter", "at 0")
+    return (
+        f"The frames are distorted by “{facts.space}”. {summary_of(distortion)} It has the {parameters} {ranges}; {zero} the "
+        "clip is as it was. No flow is imposed."
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:g}".replace("-", "\u2212")
 
 
 def _space(facts: Facts) -> str:
+    if facts.distortion:
+        return _distortion(facts, facts.distortion)
     if not facts.changes_flow:
         return (
             "Any number may be added to any colour value of any pixel, in every frame. No flow is imposed: this is for "

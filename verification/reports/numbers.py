@@ -1,6 +1,7 @@
 """Shares, durations and spacing of numbers in a report; radii are written by `verification.engine.rounded`."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 
 
@@ -10,9 +11,15 @@ def percent(share: float) -> str:
     return f"{shown.quantize(Decimal('0.01')).normalize():f} %"
 
 
+def signed(value: float, text: Callable[[float], str]) -> str:
+    """`text` of the absolute value with its sign wherever it is written: `+0.12 (+12 %)`; 0 has none."""
+    sign = "" if value == 0 else "+" if value > 0 else "\u2212"
+    return sign + text(abs(value)).replace("(", f"({sign}")
+
+
 def keep_together(text: str) -> str:
     """`text` with no line break between a number and its unit."""
-    return re.sub(r"(?<=\d) (?=(?:px|s|min|h|grey)\b|%)", "\u00a0", text)
+    return re.sub(r"(?<=\d) (?=(?:px|s|min|h|grey|degrees|doublings)\b|%)", "\u00a0", text)
 
 
 def duration(seconds: float) -> str:

@@ -116,6 +116,7 @@ def facts_of(verification: Verification) -> Facts:
         pair_agrees=verification.pair_agrees,
         lower=verification.lower,
         lower_guarantee=verification.lower_guarantee,
+        lower_grey_levels=verification.lower_grey_levels,
         upper=verification.upper,
         upper_label=verification.upper_label_name,
         upper_confidence=verification.upper_confidence,
@@ -150,6 +151,13 @@ def _caption(shown: int, recorded: int) -> str:
     return f"{selection} Lower bounds are rounded down, upper bounds up."
 
 
+def _space(verification: Verification, facts: Facts) -> NamedFact:
+    norm = terms.NORM_NAMES[verification.norm]
+    if facts.distortion is None:
+        return NamedFact("Space and norm", f"{verification.space}, {norm}")
+    return NamedFact("Distortion", f"{verification.space}, {norm}" if facts.norm_counts else verification.space)
+
+
 def _counted(verification: Verification) -> str:
     return "only if they survive rounding to 8 bits" if verification.eight_bit else "all, also in exact values only"
 
@@ -171,7 +179,7 @@ def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact
             if facts.changes_flow
             else []
         ),
-        NamedFact("Space and norm", f"{verification.space}, {terms.NORM_NAMES[verification.norm]}"),
+        _space(verification, facts),
         NamedFact("Radius", radius),
         NamedFact("Examples that count", _counted(verification)),
         NamedFact("Proof", verification.get_lower_method_display()),

@@ -3,6 +3,7 @@
 from verification.engine.errors import SpecificationError
 from verification.engine.flow import build_extractor
 from verification.reports.facts import Facts
+from verification.services.distortions import free_parameters, subject
 
 NORM_NAMES = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 _SIZES = {
@@ -14,7 +15,14 @@ _SIZES = {
 
 def size_name(facts: Facts) -> str:
     """For example `L2 size`."""
-    return f"{NORM_NAMES[facts.norm]} size"
+    return f"{NORM_NAMES[facts.norm]} size" if facts.norm_counts else "size"
+
+
+def up_to(facts: Facts, radius: str) -> str:
+    """Which manipulations are meant, behind their name: `whose L2 size is at most 2 px`, `by at most 12 degrees`."""
+    reach = f"whose {size_name(facts)} is at most {radius}" if facts.norm_counts else f"by at most {radius}"
+    free = free_parameters(facts.distortion) if facts.distortion else ""
+    return f"{reach}, whatever {free} may be," if free else reach
 
 
 def size_definition(facts: Facts) -> str:
@@ -60,6 +68,8 @@ def one(facts: Facts) -> str:
 
 def manipulation(facts: Facts) -> str:
     """The kind of manipulation that the bounds are about."""
+    if facts.distortion:
+        return f"change of {subject(facts.distortion, facts.space)}"
     if not facts.changes_flow:
         return "change of pixel values"
     name, _, detail = facts.space.partition(":")

@@ -12,7 +12,8 @@ from verification.reports.facts import Facts
 def headline(facts: Facts) -> str:
     """The outcome in one line."""
     if facts.lower > 0 and facts.lower_guarantee == "sound":
-        proven = f"Proven safe up to {facts.unit.proven(facts.lower)} in {terms.NORM_NAMES[facts.norm]}"
+        proven = f"Proven safe up to {facts.unit.proven(facts.lower)}"
+        proven += f" in {terms.NORM_NAMES[facts.norm]}" if facts.norm_counts else ""
     else:
         proven = "No radius proven" if facts.finished else "No radius proven yet"
     if facts.upper is None:
@@ -51,10 +52,8 @@ def pair(facts: Facts) -> str:
 
 def claim(facts: Facts, radius: float) -> str:
     """What it means that `radius` is safe."""
-    return (
-        f"Every {terms.manipulation(facts)} whose {terms.size_name(facts)} is at most {facts.unit.proven(radius)} "
-        f"leaves the class{' of the mirrored clip' if facts.mirrored else ''} at “{facts.label}”."
-    )
+    which = f"{terms.manipulation(facts)} {terms.up_to(facts, facts.unit.proven(radius))}"
+    return f"Every {which} leaves the class{' of the mirrored clip' if facts.mirrored else ''} at “{facts.label}”."
 
 
 def _lower(facts: Facts) -> str:
@@ -69,8 +68,15 @@ def _lower(facts: Facts) -> str:
             "They were supplied or estimated, not proven: this is not a proof."
         )
     proof = f"{said} This is a proof for all of them, not only for those that were tried."
+    if facts.lower_grey_levels is not None:
+        proof += (
+            " The class is also kept by every clip that such a change can make and that is less than "
+            f"{rounded.lower_bound(facts.lower_grey_levels)} grey levels away from the original in L2."
+        )
     if facts.status == "certified" and facts.radius is not None:
         proof += f" The whole radius asked for, {facts.unit.plain(facts.radius)}, holds no adversarial example."
+    elif facts.status == "certified":
+        proof += " The distortion does not go farther: there is no adversarial example of it."
     return proof
 
 

@@ -23,8 +23,10 @@ from verification.engine import (
 from verification.engine.clip import Part
 from verification.engine.network import check_clip, read_labels
 from verification.services.devices import usable_device
+from verification.services.distortions import asked_by_name
 from verification.services.verifications import MAX_SEED
 
+DEFAULT_SPACE = Specification.space
 DEMO_CLASSIFIER = Path(demo.__file__).with_name("camera_motion.safetensors")
 
 
@@ -41,6 +43,7 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
 
     Raises EngineError, or FootageError for the demo.
     """
+    options = _said(options)
     flows, radius = _flows(options["flows"]), options["radius"]
     budget, device = (
         Budget(options["seconds"], options["rounds"], memory=options["memory"]),
@@ -78,6 +81,15 @@ def read_question(options: Mapping[str, Any], footage: Path) -> Question:
         device=device,
     )
     return Question(specification, probe_video(video))
+
+
+def _said(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options with what `--distortion` says in the place of those that say the same."""
+    if options["distortion"] is None:
+        return {**options, "space": options["space"] or DEFAULT_SPACE}
+    if options["space"] is not None:
+        raise SpecificationError("a distortion is a space of its own: give --space or --distortion, not both")
+    return {**options, "space": DEFAULT_SPACE, **asked_by_name(options["distortion"])}
 
 
 def read_classifier(options: Mapping[str, Any]) -> Classifier:

@@ -157,10 +157,13 @@ def load_checkpoint(verification: Verification) -> bytes | None:
         return bytes(file.read())
 
 
-def finish(verification: Verification, status: Status, elapsed: float) -> None:
-    """The run is over; `stopped` means that a person cancelled it. The checkpoint is not needed any more."""
+def finish(verification: Verification, status: Status, elapsed: float, lower_grey_levels: float | None = None) -> None:
+    """The run is over; `stopped` means that a person cancelled it. The checkpoint is not needed any more.
+
+    `lower_grey_levels`: of `Result`.
+    """
     final = Verification.Status.CANCELLED if status is Status.STOPPED else Verification.Status(status.value)
-    _end(verification, final, elapsed=max(elapsed, verification.elapsed))
+    _end(verification, final, elapsed=max(elapsed, verification.elapsed), lower_grey_levels=lower_grey_levels)
 
 
 def fail(verification: Verification, message: str) -> None:

@@ -10,9 +10,10 @@ from typing import TextIO
 from verification.engine import AdversarialExample, BoundPoint, Observer, Result, Specification, Status
 from verification.engine.certificate import Certificate
 from verification.engine.mirror import pair_sentence
-from verification.engine.perturbation import Norm, Unit
+from verification.engine.perturbation import Distortion, Norm, Unit
 from verification.engine.result import Answer, Turn
 from verification.engine.rounded import lower_bound, upper_bound
+from verification.services.distortions import free_parameters, one_number, subject
 
 _REFRESH_SECONDS = 0.2
 _CLEAR = "\r\x1b[K"
@@ -93,8 +94,7 @@ def summary(specification: Specification, result: Result) -> str:
     lines = [
         f"{specification.clip.name} is classified as {name} ({result.confidence:.1%}).",
         *_mirrored(specification, result),
-        f"Distance: the {_NORMS[specification.norm]} norm, in {unit.definition}, of the change of "
-        f"{_what_may_change(specification)} (space {specification.space}).",
+        _distance(specification),
         _proven(specification, result),
         _found(specification, result),
     ]
@@ -114,7 +114,7 @@ def _mirrored(specification: Specification, result: Result) -> list[str]:
 
 _ENDS = {
     Status.CONVERGED: "Ended because the bounds have met within the tolerance,",
-    Status.CERTIFIED: "Ended because the whole radius is proven safe,",
+    Status.CERTIFIED: "Ended because all that was asked about is proven safe,",
     Status.REFUTED: "Ended because an adversarial example answers the query,",
     Status.EXHAUSTED: "Ended because the budget was spent,",
     Status.STOPPED: "Stopped",
@@ -135,6 +135,18 @@ _ANSWERS = {
 }
 
 
+def _distance(specification: Specification) -> str:
+    """How what is changed is measured."""
+    space, norm, unit = specification.build_space(), _NORMS[specification.norm], specification.unit.definition
+    if not isinstance(space, Distortion):
+        what = _what_may_change(specification)
+        return f"Distance: the {norm} norm, in {unit}, of the change of {what} (space {specification.space})."
+    measured = "by how much it changes" if one_number(space) else f"the {norm} norm of their changes"
+    free = free_parameters(space)
+    anything = f"; {free} may be anything" if free else ""
+    return f"Distortion: {subject(space, specification.space)}. Distance: {measured}, in {unit}{anything}."
+
+
 def _what_may_change(specification: Specification) -> str:
     if specification.unit is Unit.VALUE:
         return "the clip's pixels"
@@ -147,6 +159,10 @@ def _what_may_change(specification: Specification) -> str:
 def _proven(specification: Specification, result: Result) -> str:
     if result.lower <= 0:
         return "Nothing is proven yet: the lower bound is 0. A longer run may help."
+    if result.status is Status.CERTIFIED and specification.radius is None:
+        return (
+            f"Proven: no strength of this distortion alters the class, up to {specification.unit.proven(result.lower)}."
+        )
     if result.status is Status.CERTIFIED:
         return f"Proven: there is no adversarial example within {specification.unit.proven(result.lower)}."
     return f"Proven: no change of less than {specification.unit.proven(result.lower)} alters the class."

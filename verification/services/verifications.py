@@ -13,7 +13,7 @@ from django.utils import timezone
 from verification.engine.clip import Part, sampled_frames
 from verification.engine.errors import EngineError
 from verification.engine.flow import DEFAULT_EXTRACTOR, build_extractor
-from verification.engine.perturbation import Norm, Unit, check_space, unit_of
+from verification.engine.perturbation import Norm, Unit, check_space, is_distortion, unit_of
 from verification.engine.specification import LowerMethod, UpperMethod
 from verification.live.publish import publish_status
 from verification.models import Bound, Classifier, Verification, Video
@@ -25,6 +25,8 @@ from verification.services.teams import require_member
 
 MAX_SECONDS = 24 * 3600.0
 MAX_SEED = 2**63 - 1
+#: Characters in which a space may be written.
+MAX_SPACE = 255
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -79,8 +81,8 @@ def create_verification(
         space=space,
         flows=None if flows is None else sorted(set(flows)),
         radius=_checked_radius(radius, unit_of(space)),
-        lower_method=_one_of("lower_method", lower_method, [str(known) for known in LowerMethod]),
-        tau=_checked_tau(tau, lower_method, space),
+        lower_method=_checked_lower_method(lower_method, space),
+        tau=_checked_tau(tau, lower_method),
         upper_method=_checked_upper_method(upper_method, space),
         query=_checked_query(query, radius),
         eight_bit=eight_bit,
@@ -170,6 +172,8 @@ def _check_clip(question: Verification) -> None:
 def _check_space(question: Verification) -> None:
     classifier = question.classifier
     flows = None if question.flows is None else tuple(question.flows)
+    if len(question.space) > MAX_SPACE:
+        raise Invalid(f"The space is written in more than {MAX_SPACE} characters.", "space")
     try:
         check_space(question.space, question.frames, classifier.height, classifier.width)
     except EngineError as error:
@@ -218,13 +222,19 @@ def _checked_radius(radius: float | None, unit: Unit) -> float | None:
     return radius
 
 
-def _checked_tau(tau: float | None, lower_method: str, space: str) -> float | None:
-    grid = lower_method == LowerMethod.GRID
-    if grid and unit_of(space) is not Unit.FLOW:
+def _checked_lower_method(lower_method: str, space: str) -> str:
+    _one_of("lower_method", lower_method, [str(known) for known in LowerMethod])
+    if is_distortion(space) and lower_method != LowerMethod.CELLS:
+        raise Invalid("Natural distortions are proven by cells: leave the proof at cells.", "lower_method")
+    if lower_method == LowerMethod.GRID and unit_of(space) is not Unit.FLOW:
         raise Invalid(
-            "The grid is made of manipulations of the flow: choose another space than pixels.", "lower_method"
+            "The grid is made of manipulations of the flow: choose a space of flows, such as dense.", "lower_method"
         )
-    if tau is not None and not grid:
+    return lower_method
+
+
+def _checked_tau(tau: float | None, lower_method: str) -> float | None:
+    if tau is not None and lower_method != LowerMethod.GRID:
         raise Invalid("Tau is the step of a grid: choose the grid, or leave it empty.", "tau")
     if tau is not None and not (math.isfinite(tau) and tau > 0):
         raise Invalid(f"Tau must be a length above zero, in pixels of flow, not {tau:g}.", "tau")
@@ -235,7 +245,7 @@ def _checked_upper_method(upper_method: str, space: str) -> str:
     _one_of("upper_method", upper_method, [str(known) for known in UpperMethod])
     if upper_method == UpperMethod.FINITE_DIFFERENCE and unit_of(space) is not Unit.FLOW:
         raise Invalid(
-            "Finite differences are taken of the flow: choose another space than pixels, or the exact gradient.",
+            "Finite differences are taken of the flow: choose a space of flows, such as dense, or the exact gradient.",
             "upper_method",
         )
     return upper_method

@@ -70,6 +70,18 @@ export interface Example {
   shares: number[];
   quality: Likeness;
   survives_rounding: boolean;
+  /** How far the clips are apart, by norm; null in old runs. */
+  grey_levels: Record<string, number> | null;
+  /** Of the distortion, by name and signed; null in other spaces. */
+  parameters: Record<string, number> | null;
+}
+
+/** One parameter of a natural distortion; the distance is about those that count. */
+export interface Parameter {
+  name: string;
+  least: number;
+  most: number;
+  counts: boolean;
 }
 
 /** The parts of the API's verification that the pages read. */
@@ -80,6 +92,8 @@ export interface Verification {
   norm: string;
   space: string;
   distance_unit: Unit;
+  /** Of the natural distortion in question; null in other spaces. */
+  parameters: Parameter[] | null;
   flows: number[] | null;
   radius: number | null;
   /** Only examples that survive the rounding of the frames to 8 bits count. */
@@ -96,6 +110,8 @@ export interface Verification {
   pair_agrees: boolean | null;
   lower: number;
   lower_guarantee: Guarantee;
+  /** Distorted clips nearer than that to the original in L2, in grey levels, keep the class; null where that is not known. */
+  lower_grey_levels: number | null;
   upper: number | null;
   upper_label: number | null;
   upper_label_name: string | null;

@@ -1,6 +1,6 @@
-import { durationText, lowerText, normText, percentText, ratioText, shareText } from "./numbers";
+import { durationText, lowerText, normText, percentText, ratioText, shareText, upperText } from "./numbers";
 import { type Example, type ExampleWords, type Explained, type Guarantee, isOver, type Status, type Verification } from "./types";
-import { foundText, provenText } from "./units";
+import { foundText, ofFlow, provenText, signed, signedText, unitText } from "./units";
 
 /** What the live page says in words. Nothing here may claim more than the numbers do. */
 
@@ -26,9 +26,13 @@ const STATUS_MEANINGS: Record<Status, string> = {
   failed: "The run ended with an error; what was recorded before holds.",
 };
 
+/** A natural distortion has an end; other changes are certified up to the radius asked for. */
+const WHOLE_MEANING = "The whole distortion is proven safe, as far as it goes.";
+
 /** What the status means, and what is done when the bounds are final already. */
 export function statusMeaning(verification: Verification): string {
   if (verification.certifying) return "The bounds are final. The certificate is being written.";
+  if (verification.status === "certified" && verification.radius === null) return WHOLE_MEANING;
   return STATUS_MEANINGS[verification.status];
 }
 
@@ -54,18 +58,31 @@ export const guaranteeWords = (guarantee: Guarantee): string => GUARANTEE_WORDS[
 
 /** Why there is no upper bound. */
 export function noUpperWords(verification: Verification): string {
-  if (verification.status === "certified") return "none exists within the radius asked for";
+  if (verification.status === "certified") {
+    return verification.radius === null ? "none exists" : "none exists within the radius asked for";
+  }
   const example = verification.eight_bit ? "no adversarial example in 8 bits" : "no adversarial example";
   return `${example} ${isOver(verification.status) ? "was found" : "found yet"}`;
 }
 
+/** Whether it depends on the norm how large a change is; the size of one number does not. */
+export function normCounts(verification: Verification): boolean {
+  return verification.parameters?.filter((parameter) => parameter.counts).length !== 1;
+}
+
+/** What stands small beside a distance: `px L2`, `pixel value`. */
+export function sizeWords(verification: Verification): string {
+  const unit = unitText(verification.distance_unit);
+  return normCounts(verification) ? `${unit} ${normText(verification.norm)}` : unit;
+}
+
 /** The chart in one sentence, for those who do not see it. */
 export function chartSummary(verification: Verification, elapsed: number): string {
-  const norm = normText(verification.norm);
+  const norm = normCounts(verification) ? ` in ${normText(verification.norm)}` : "";
   const unit = verification.distance_unit;
   const proven =
     verification.lower > 0
-      ? `proven up to a radius of ${provenText(verification.lower, unit)} in ${norm}`
+      ? `proven up to a radius of ${provenText(verification.lower, unit)}${norm}`
       : "no radius proven so far";
   const found =
     verification.upper === null ? noUpperWords(verification) : `class changed at ${foundText(verification.upper, unit)}`;
@@ -89,16 +106,44 @@ export function givenWords(verification: Verification): string {
 
 /** The figures of an adversarial example, each with its name. `words`: what stands behind the figures. */
 export function exampleLines(example: Example, verification: Verification, words: ExampleWords): [string, string][] {
-  const { distances, shares, quality, survives_rounding } = example;
-  const unit = verification.distance_unit;
-  const sizes = Object.entries(distances).map(([norm, size]) => `${normText(norm)} ${foundText(size, unit)}`);
+  const { shares, quality, survives_rounding } = example;
   const parts = shares.map((share, index) => `${index + 1}: ${shareText(share)}`.replaceAll(" ", "\u00a0"));
   return [
-    ["Size in each norm", sizes.join(", ")],
-    [unit === "px" ? "Share of each flow" : "Share of each frame", parts.join(", ")],
+    ...parameterLines(example, verification),
+    sizeLine(example, verification),
+    ...greyLines(example),
+    ...(parts.length > 0 ? [[shareName(verification), parts.join(", ")] as [string, string]] : []),
     ...likenessLines(quality, verification.frames),
     ["In 8 bits", survives_rounding ? words.survives : words.perishes],
   ];
+}
+
+const shareName = (verification: Verification): string =>
+  ofFlow(verification.distance_unit) ? "Share of each flow" : "Share of each frame";
+
+/** With their signs: which way the clip is distorted. Those that do not count have no unit. */
+function parameterLines(example: Example, verification: Verification): [string, string][] {
+  const values = Object.entries(example.parameters ?? {});
+  if (values.length === 0) return [];
+  const free = new Set(verification.parameters?.filter((parameter) => !parameter.counts).map(({ name }) => name));
+  const texts = values.map(([name, value]) =>
+    `${name} ${free.has(name) ? signed(value) : signedText(value, verification.distance_unit)}`);
+  return [[values.length > 1 ? "Parameters" : "Parameter", texts.join(", ")]];
+}
+
+function sizeLine(example: Example, verification: Verification): [string, string] {
+  const unit = verification.distance_unit;
+  const sizes = Object.entries(example.distances);
+  if (!normCounts(verification)) return ["Size", foundText(Math.max(...sizes.map(([, size]) => size)), unit)];
+  return ["Size in each norm", sizes.map(([norm, size]) => `${normText(norm)} ${foundText(size, unit)}`).join(", ")];
+}
+
+/** How far the clips are apart, in the unit of the paper. */
+function greyLines(example: Example): [string, string][] {
+  const sizes = Object.entries(example.grey_levels ?? {});
+  if (sizes.length === 0) return [];
+  const texts = sizes.map(([norm, size]) => `${normText(norm)} ${upperText(size)}`);
+  return [["Difference of the clips", `${texts.join(", ")} grey levels`]];
 }
 
 /** Rounded down: the frames are at least as alike as this says. */

@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,9 +28,10 @@ from verification.engine import (
 )
 from verification.engine.artifacts import adversarial_files, original_files
 from verification.engine.document import result_document
-from verification.engine.perturbation import spellings
+from verification.engine.perturbation import distortion_spellings, spellings
 from verification.management.classifier_options import add_classifier_arguments
-from verification.services.command_line import Question, read_question
+from verification.services.command_line import DEFAULT_SPACE, Question, read_question
+from verification.services.distortions import ALIASES
 from verification.services.terminal import TerminalObserver, summary
 from verification.services.versions import versions
 
@@ -41,7 +42,8 @@ class Command(BaseCommand):
     """Exit code 0 when bounds were produced, also after Ctrl-C; 2 on bad input, with one line on stderr."""
 
     help = (
-        "Bound how far the optical flow of VIDEO, or its pixels, can change before the classifier changes its mind. "
+        "Bound how far the optical flow of VIDEO, or its pixels, can change before the classifier changes its mind, or how "
+        "strong a natural distortion such as brightness may become. "
         "Usage: manage.py verify VIDEO --classifier FILE [options], or manage.py verify --demo [options]."
     )
     requires_system_checks: list[str] = []
@@ -133,20 +135,26 @@ def _add_question_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--space",
         metavar="SPACE",
-        default="dense",
-        help=f"which changes are allowed, of the flow or of the pixels: {', '.join(spellings())} (default: dense)",
+        help=f"which changes are allowed, of the flow or of the pixels: {', '.join(spellings())} (default: {DEFAULT_SPACE})",
+    )
+    parser.add_argument(
+        "--distortion",
+        metavar="DISTORTION",
+        help=f"instead of --space, a natural distortion of the frames: {', '.join(distortion_spellings())}, what follows a "
+        f"colon at will (docs/distortions.md); or {_aliases()}",
     )
     parser.add_argument(
         "--flows",
         metavar="all|1,3",
         default="all",
-        help="which flows may change, numbered from 1; not with --space pixels",
+        help="which flows may change, numbered from 1; not with --space pixels, nor with a distortion of the frames",
     )
     parser.add_argument(
         "--radius",
         type=float,
         metavar="D",
-        help="look no further than this distance: pixels of flow, or pixel values from 0 to 1",
+        help="look no further than this distance: pixels of flow, pixel values from 0 to 1, or what the distortion is measured "
+        "in",
     )
     parser.add_argument(
         "--query", action="store_true", help="ask only whether the radius is safe, and stop as soon as that is known"
@@ -188,6 +196,16 @@ def _add_question_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", default=0)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+
+
+def _aliases() -> str:
+    """`camera-shake, the same as --space translation`."""
+    return ", ".join(f"{name}, the same as {_options(said)}" for name, said in ALIASES.items())
+
+
+def _options(said: Mapping[str, Any]) -> str:
+    """`--space translation`; a switch has its name only."""
+    return " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in said.items())
 
 
 @contextmanager
