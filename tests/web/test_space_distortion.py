@@ -58,6 +58,9 @@ WRITTEN = [
     "occlusion",
     "occlusion:size=8x8,at=anywhere,colour=white",
     "occlusion-size:at=3x4,colour=grey",
+    "rotation",
+    "scale",
+    "speed",
     "brightness+contrast",
     "contrast+occlusion:size=4x4,at=0x0",
 ]

@@ -37,7 +37,6 @@ class Parameter:
 class Distortion(Space):
     """Coordinates `a` (K,) are the parameters, and so is `delta`; the distance is the norm of those that count."""
 
-    subject = "the clip"
     strides = (1.0,)
     #: Whether every pixel value only moves farther away as a parameter leaves zero: then so does the whole clip.
     monotone: ClassVar[bool]
@@ -47,6 +46,7 @@ class Distortion(Space):
     def __init__(self, length: int, height: int, width: int, parameters: tuple[Parameter, ...]) -> None:
         super().__init__(length, height, width)
         self.parameters = parameters
+        self.subject = "the " + " and ".join(p.name for p in parameters if p.counts)
 
     @classmethod
     def build(cls, setting: Setting, argument: str) -> Self:

@@ -43,7 +43,7 @@ class Space(ABC):
     example: ClassVar[str]
     unit: ClassVar[Unit]
     #: What is changed, in words: "no change of the flow ...".
-    subject: ClassVar[str]
+    subject: str
     #: How far a search in L1 moves one coordinate at a time, by turns; in the unit of the space.
     strides: ClassVar[tuple[float, ...]]
 
