@@ -125,7 +125,7 @@ def worst_value(
     """By how much any value of any point of the cells leaves its enclosure or its interval, at worst."""
     stem, worst = Stem.of(problem.graph), -float("inf")
     for number, (cell, known) in enumerate(anchors(problem, stem, lower, upper)):
-        chosen = refined_in(stem) if refined else ()
+        chosen = refined_in(stem) if refined else {}
         bounds = EnclosedBounds(stem, known, RIGOROUS, chosen, unchecked)
         for a in points_of(cell.lower, cell.upper, count, seed + number):
             values = concrete_values(problem.graph, problem.perturbed(a.view(problem.space.shape)))

@@ -49,17 +49,19 @@ class Backward:
         functionals: int,
         arrives: Callable[[int, Form], None] = _ignore,
         leaves: Callable[[int, Form], None] = _ignore,
+        anchors: frozenset[int] | None = None,
     ) -> tuple[dict[int, Form], Tensor]:
         """The functionals `form` of value `number` in terms of the anchors and the clip, and their constants (P, K).
 
         `functionals`: how many are going to be pulled this way. `arrives` hears of every form before it is pulled through the
-        node of its value, `leaves` of every part that comes out, with the value that it is of.
+        node of its value, `leaves` of every part that comes out, with the value that it is of. `anchors`: others than usual.
         """
+        stops = self.anchors if anchors is None else anchors
         pending = {number: form}
         constant = form.coefficients.new_zeros((form.positions, form.coefficients.shape[1]))
         size, added = constant, 0
         for current in range(number, 0, -1):
-            if current not in pending or current in self.anchors:
+            if current not in pending or current in stops:
                 continue
             arrived = pending.pop(current)
             self.check()

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from verification.engine.bounds.enclosed import EnclosedBounds, refined_in
+from verification.engine.bounds.enclosed import EnclosedBounds, Refined, refined_in, waisted_in
 from verification.engine.bounds.families import Anchored, ClipFamily, DistortedClips, MovedClips
 from verification.engine.bounds.problem import Problem
 from verification.engine.bounds.stem import Stem
@@ -72,7 +72,7 @@ class CellMargins:
 
         def bounds_of(*parts: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
             anchors = {number: Enclosure(*part) for number, part in zip(numbers, parts, strict=True)}
-            bounds = EnclosedBounds(self._stem, anchors, rounding, self._refined if refined else (), check)
+            bounds = EnclosedBounds(self._stem, anchors, rounding, self._refined if refined else {}, check)
             return *bounds.margins(self.problem.label), bounds.largest
 
         constants, slopes, largest = torch.vmap(bounds_of)(
@@ -125,5 +125,10 @@ class CellMargins:
         return Stem.of(self.problem.graph)
 
     @cached_property
-    def _refined(self) -> frozenset[int]:
-        return refined_in(self._stem)
+    def _refined(self) -> Refined:
+        return waisted_in(self._stem) if self.large else refined_in(self._stem)
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether bounds of a distortion are worth nothing unless they are `refined`: the anchors are too large otherwise."""
+        return isinstance(self.space, Distortion) and not refined_in(self._stem)

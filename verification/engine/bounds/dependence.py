@@ -1,5 +1,7 @@
 """Which values of a graph depend on which, and what of it bounds have to know (engine contract, section 6)."""
 
+from collections.abc import Collection
+
 from verification.engine.network.graph import Graph
 from verification.engine.network.operations.convolution import Convolution
 from verification.engine.network.operations.max_pool import MaxPool
@@ -36,3 +38,16 @@ def wanted_of(graph: Graph) -> list[bool]:
         for value in node.inputs:
             wanted[value] = wanted[value] or node.operation.relaxes or passes_on
     return wanted
+
+
+def waists_of(graph: Graph, anchors: Collection[int]) -> list[frozenset[int]]:
+    """For every value those behind the anchors that all paths from the anchors to it go through, itself left out."""
+    through: list[frozenset[int] | None] = [None] * (len(graph.nodes) + 1)  # None: nothing of the anchors is in it
+    for number in range(len(through)):
+        if number in anchors:
+            through[number] = frozenset()
+            continue
+        inputs = graph.nodes[number - 1].inputs if number else ()
+        ways = [known | {value} for value in inputs if (known := through[value]) is not None]
+        through[number] = frozenset.intersection(*ways) if ways else None
+    return [(known or frozenset()) - frozenset(anchors) for known in through]

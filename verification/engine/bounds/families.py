@@ -174,7 +174,7 @@ class DistortedClips:
 
     def clip(self, cell: ParameterBox, check: Callable[[], None]) -> Enclosure:
         """The distorted clips of a cell, (1, l, 3, h, w) as a function of z."""
-        bounds = EnclosedBounds(self._before, {0: cell.enclosure}, self.rounding, (), check)
+        bounds = EnclosedBounds(self._before, {0: cell.enclosure}, self.rounding, {}, check)
         return bounds.enclosures[len(self._graph.nodes)]
 
     def heat(self, weights: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ _WIDER, _NARROWER = (
     1.4,
     0.7,
 )  # than one that was proven, or than one that was not, may the next cell be in one dimension
+_BARELY = 1.001  # wider than it may be: that is rounding
 _DEAR = 2  # dimensions: in so few, splitting a cell and its parts costs less than refined bounds
 
 
@@ -97,7 +98,9 @@ class CellSearch:
         if not self.target:
             self.target = self.limit if self.at_once and self.limit is not None else self._first()
         while self._least >= self.target and self.target < ceiling:
-            self.target *= _SURGE if self.frontier.count < self.margins.at_once else _GROWTH
+            grown = self.target * (_SURGE if self.frontier.count < self.margins.at_once else _GROWTH)
+            # In one dimension by a cell at least: narrower ones cost as much.
+            self.target = max(grown, self.target + max(self._widths.values(), default=0.0))
         self.target = min(self.target, ceiling)
         self.finished = self._least >= self.target
 
@@ -156,7 +159,7 @@ class CellSearch:
     def _too_wide(self, low: Tensor, high: Tensor) -> bool:
         if self.space.dimensions == 1:
             most = min(self._widths.get(sense, math.inf) for sense in _senses(low, high))
-            if float(high[0] - low[0]) > most:
+            if float(high[0] - low[0]) > most * _BARELY:
                 return True
         return bool(self.margins.too_wide(low[None], high[None]))
 
@@ -214,7 +217,7 @@ class CellSearch:
         low, high = torch.stack([part.low for part in batch]), torch.stack([part.high for part in batch])
         found = [(0.0, self._cut(*sides, (sides[1] - sides[0]) * self._reach)) for sides in zip(low, high, strict=True)]
         left, chances = list(range(len(batch))), []
-        for refined in (False, True):
+        for refined in (True,) if self.margins.large else (False, True):
             if not left:
                 break
             self.bounded += len(left)
