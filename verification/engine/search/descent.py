@@ -1,8 +1,9 @@
 """One descent to the decision boundary and along it: the inner loop of the minimum-norm search.
 
 The best point of an Lp ball for a linear margin is the extreme point against the gradient, so the perturbation moves by a
-growing share towards the extreme point of an averaged gradient (Frank-Wolfe with momentum), while its norm follows
-Newton's method on the ray: out while the class stands, in once it has changed. Both steps shrink as the descent goes on.
+share towards the extreme point of an averaged gradient (Frank-Wolfe with momentum), while its norm follows Newton's method
+on the ray: out while the class stands, in once it has changed. Both steps shrink as the descent goes on. What is averaged
+are the rates on both sides of the kinks (`Kinks`), so one gradient of the network serves a few steps through the warp.
 """
 
 import math
@@ -13,12 +14,14 @@ import torch
 from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
+from verification.engine.search.kinks import Kinks, motion_of
 from verification.engine.search.start import margin_of
 from verification.engine.search.steepest import steepest
 
 _TURN = (0.5, 0.1)  # share of the way to the extreme point, first and last
 _STRETCH = (0.2, 0.05)  # relative change of the norm, first and last
 _APPROACH = 0.4  # relative change of the norm until the boundary is met for the first time
+_PARTS = 2  # steps through the warp for one gradient of the network
 _BEYOND = 1e-4  # how far past the boundary Newton aims, in logits
 
 
@@ -49,46 +52,70 @@ class Evaluation:
 
 def descend(problem: Problem, plan: Plan, start: Tensor, limit: float) -> Iterator[Evaluation]:
     """Yield one evaluation after another from `start` (coordinates), never beyond the norm `limit`."""
-    a, average = problem.shortest(start), torch.zeros_like(start)
+    a = problem.shortest(start)
+    average: Kinks | None = None
     sides: set[bool] = set()  # of the boundary, that have been seen
     least, reached = math.inf, math.inf  # of the margin, and the norm where it was seen
     for step in range(plan.length):
         progress = plan.gentle + (1 - plan.gentle) * step / plan.length
         turn, stretch = _between(_TURN, progress), _between(_STRETCH, progress)
-        seen, gradient = _evaluate(problem, plan, a)
+        point = _evaluate(problem, plan, a)
+        seen = point.seen
         yield seen
         sides.add(seen.adversarial)
         if len(sides) == 1 and plan.gentle == 0:
             stretch = _APPROACH
-        size = float(torch.linalg.vector_norm(gradient))
+        size = float(torch.linalg.vector_norm(point.rates))
         if not (math.isfinite(size) and size > 0):
             return
-        average = plan.memory * average + (1 - plan.memory) * gradient / size
+        kinks = Kinks.around(problem, point.weights, point.motion, point.rates)
+        average = kinks.joined(average, plan.memory, size)
         if seen.margin < least:
             least, reached = seen.margin, seen.norm
-        wanted = min(_wanted_norm(seen, gradient, stretch), limit)
+        wanted = min(_wanted_norm(point, stretch), limit)
         if sides == {False}:
             # Further out only as long as that lowers the margin: elsewhere the direction has to turn first.
             wanted = min(wanted, reached * (1 + stretch))
-        room = problem.space.room(problem.frames, -average)
-        extreme = steepest(problem.space, average, problem.norm, wanted, plan.reach, room)
-        extreme = _sized(problem, extreme, wanted)
-        a = problem.shortest(_sized(problem, (1 - turn) * a + turn * extreme, wanted))
+        a = problem.shortest(_turned(problem, a, average, turn, wanted, plan.reach))
 
 
-def _evaluate(problem: Problem, plan: Plan, a: Tensor) -> tuple[Evaluation, Tensor]:
-    point = a.detach().requires_grad_(True)
-    logits = problem.logits(point)
+@dataclass(frozen=True)
+class _Point:
+    """`motion` of the evaluated point, the derivative of its margin by it (`rates`), and by its clip (`weights`)."""
+
+    seen: Evaluation
+    motion: Tensor
+    rates: Tensor
+    weights: Tensor
+
+
+def _evaluate(problem: Problem, plan: Plan, a: Tensor) -> _Point:
+    motion = motion_of(problem, a.detach()).requires_grad_(True)
+    clip = problem.space.moved(problem.frames, motion)
+    logits = problem.logits_of(clip)
     margin = margin_of(logits, problem.label, plan.target)
-    (gradient,) = torch.autograd.grad(margin, point)
+    rates, weights = torch.autograd.grad(margin, (motion, clip))
     winner = int(logits.detach().argmax())
     won = winner != problem.label and bool(logits.detach()[winner] > logits.detach()[problem.label])
-    return Evaluation(a, problem.norm_of(a), float(margin.detach()), won, winner), gradient
+    seen = Evaluation(a, problem.norm_of(a), float(margin.detach()), won, winner)
+    return _Point(seen, motion.detach(), rates, weights)
 
 
-def _wanted_norm(seen: Evaluation, gradient: Tensor, stretch: float) -> float:
+def _turned(problem: Problem, a: Tensor, kinks: Kinks, turn: float, norm: float, reach: float) -> Tensor:
+    """`a` after the share `turn` of the way to the extreme point, in parts that each look at the sides anew."""
+    share = 1 - (1 - turn) ** (1 / _PARTS)
+    for _ in range(_PARTS):
+        gradient = kinks.gradient(problem, a)
+        room = problem.space.room(problem.frames, -gradient)
+        extreme = steepest(problem.space, gradient, problem.norm, norm, reach, room)
+        a = _sized(problem, (1 - share) * a + share * _sized(problem, extreme, norm), norm)
+    return a
+
+
+def _wanted_norm(point: _Point, stretch: float) -> float:
     """Newton along the ray through `a`, at most the share `stretch` away from the present norm."""
-    slope = -float((gradient * seen.a).sum()) / max(seen.norm, 1e-30)
+    seen = point.seen
+    slope = -float((point.rates * point.motion).sum()) / max(seen.norm, 1e-30)
     inwards = seen.adversarial and seen.margin > 0  # a class other than the target has won
     if slope > 0 and not inwards:
         wanted = seen.norm + (seen.margin + _BEYOND) / slope

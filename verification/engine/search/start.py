@@ -1,11 +1,7 @@
-"""The first direction of a search, with the kink at the unchanged clip taken into account.
+"""The first direction of a search: the steepest to first order with the kinks at the unchanged clip taken into account.
 
-At whole-pixel positions bilinear interpolation has a kink: the clip changes at one rate when a pixel's content moves
-right and at another when it moves left. So has a pixel value at 0 or 1: beyond, it is clipped. The gradient at the clip
-itself knows one side only, and a search that begins on the wrong side of a pixel seldom crosses over. Here both one-sided
-rates are used: with them the margin is, to first order, a sum of functions of one component of the motion each with a kink
-at zero, and its steepest direction is found by linearising on the side where the current direction lies. For a concave kink
-each round can only improve it.
+A search that begins on the wrong side of a pixel seldom crosses over, so every component first goes to its better side. Then
+the direction moves in shrinking shares towards the steepest one on the sides where it lies (Frank-Wolfe).
 """
 
 from dataclasses import dataclass
@@ -14,10 +10,10 @@ import torch
 from torch import Tensor
 
 from verification.engine.bounds.problem import Problem
+from verification.engine.search.kinks import Kinks
 from verification.engine.search.steepest import steepest
 
-_PROBE = 1e-3  # pixels of flow: on one side of the kink, and inside the first lattice cell; or a pixel value
-_ROUNDS = 10
+_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -42,39 +38,20 @@ def first_order_start(problem: Problem, clip: Tensor, target: int | None, reach:
     seen = clip.detach().requires_grad_(True)
     margin = margin_of(problem.logits_of(seen), problem.label, target)
     (weights,) = torch.autograd.grad(margin, seen)
-    right, left = _rate(problem, weights, _PROBE), _rate(problem, weights, -_PROBE)
-    rates = torch.where(-right >= left, right, left)
-    direction = torch.zeros(problem.space.shape, device=clip.device)
-    for _ in range(_ROUNDS):
-        direction = _unit(problem, _pull_back(problem, rates), reach)
-        motion = _motion(problem, direction)
-        # What stands still keeps its better side.
-        rates = torch.where(motion > 0, right, torch.where(motion < 0, left, rates))
-    fall = -float((rates * _motion(problem, direction)).sum())
+    kinks = Kinks.at_rest(problem, weights)
+    direction = _unit(problem, kinks.descent(problem), reach)
+    for i in range(_ROUNDS):
+        share = 2 / (i + 3)
+        step = _unit(problem, kinks.gradient(problem, direction), reach)
+        direction = _normed(problem, (1 - share) * direction + share * step)
+    fall = kinks.fall(problem, direction)
     return Start(direction, float(margin.detach()) / fall if fall > 0 else float("inf"))
-
-
-def _rate(problem: Problem, weights: Tensor, offset: float) -> Tensor:
-    """Derivative of `weights . clip` by every component of the motion, on the side of the kink where `offset` lies."""
-    space, frames = problem.space, problem.frames
-    still = space.motion(torch.zeros(space.delta_shape, device=frames.device))
-    motion = torch.full_like(still, offset).requires_grad_(True)
-    (rate,) = torch.autograd.grad((weights * space.moved(frames, motion)).sum(), motion)
-    return rate
-
-
-def _motion(problem: Problem, a: Tensor) -> Tensor:
-    return problem.space.motion(problem.space.lift(a))
-
-
-def _pull_back(problem: Problem, rates: Tensor) -> Tensor:
-    """The gradient in the coordinates `a` of `rates . motion(a)`, which is linear in `a`."""
-    a = torch.zeros(problem.space.shape, device=rates.device, requires_grad=True)
-    (gradient,) = torch.autograd.grad((rates * _motion(problem, a)).sum(), a)
-    return gradient
 
 
 def _unit(problem: Problem, gradient: Tensor, reach: float) -> Tensor:
     room = problem.space.room(problem.frames, -gradient)
-    direction = steepest(problem.space, gradient, problem.norm, 1.0, reach, room)
+    return _normed(problem, steepest(problem.space, gradient, problem.norm, 1.0, reach, room))
+
+
+def _normed(problem: Problem, direction: Tensor) -> Tensor:
     return direction / max(problem.norm_of(direction), 1e-30)
