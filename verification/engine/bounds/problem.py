@@ -62,7 +62,11 @@ class Problem:
 
     def logits(self, a: Tensor) -> Tensor:
         """(C,): the logits of the clip perturbed by `a`, in the dtype of `a`; differentiable."""
-        return self.logits_of(self.perturbed(a))
+        return self.judged(self.perturbed(a))
+
+    def judged(self, clip: Tensor) -> Tensor:
+        """(C,): the logits by which a perturbed clip counts as an example or not; differentiable."""
+        return self.logits_of(clip)
 
     def perturbed(self, a: Tensor) -> Tensor:
         """(l, 3, h, w): the clip with the perturbation `delta = B a`, in the dtype of `a`; differentiable."""

@@ -92,7 +92,7 @@ class _Point:
 def _evaluate(problem: Problem, plan: Plan, a: Tensor) -> _Point:
     motion = motion_of(problem, a.detach()).requires_grad_(True)
     clip = problem.space.moved(problem.frames, motion)
-    logits = problem.logits_of(clip)
+    logits = problem.judged(clip)
     margin = margin_of(logits, problem.label, plan.target)
     rates, weights = torch.autograd.grad(margin, (motion, clip))
     winner = int(logits.detach().argmax())

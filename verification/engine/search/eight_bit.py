@@ -31,12 +31,11 @@ class EightBitProblem(Problem):
         """Shared with the exact problem: a second copy of a large network would be a waste."""
         return self.exact.graph_in(dtype)
 
-    def logits(self, a: Tensor) -> Tensor:
+    def judged(self, clip: Tensor) -> Tensor:
         """(C,): the logits of the clip that holds on to its class more, the exact or the rounded one.
 
         Rounding is constant almost everywhere; its gradient is taken to be that of the values before (straight through).
         """
-        clip = self.perturbed(a)
         exact = self.logits_of(clip)
         grey = self.logits_of(clip + (rounded(clip) - clip).detach())
         return grey if bool(_margin(grey, self.label) > _margin(exact, self.label)) else exact
