@@ -162,8 +162,7 @@ class DistortedClips:
     @cached_property
     def reach(self) -> Tensor:
         """Shares of what there is to choose from, so that parameters of different kinds can be compared."""
-        least, most = self.space.domain()
-        return (1 / (most - least)).to(self.frames.device)
+        return self.space.shares.to(self.frames.device)
 
     def too_wide(self, lower: Tensor, upper: Tensor) -> Tensor:
         return torch.zeros(len(lower), dtype=torch.bool, device=lower.device)

@@ -35,8 +35,7 @@ class Distorted:
     @property
     def reach(self) -> Tensor:
         """(K,): shares of what there is to choose from."""
-        least, most = self.space.domain()
-        return 1 / (most - least)
+        return self.space.shares
 
     def fits(self, lower: Tensor, upper: Tensor) -> Tensor:
         """(B,): every leaf has a form."""

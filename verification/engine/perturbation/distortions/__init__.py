@@ -27,14 +27,20 @@ DISTORTIONS: dict[str, type[Distortion]] = {
 }
 
 
+def _read(text: str) -> tuple[str, str]:
+    """Name and argument of one distortion; blanks around both say nothing."""
+    name, _, argument = text.partition(":")
+    return name.strip(), argument.strip()
+
+
 def is_distortion(text: str) -> bool:
     """Whether a space written as `text` is a distortion, by its name alone."""
-    return all(part.partition(":")[0].strip() in DISTORTIONS for part in text.split(_PLUS))
+    return all(_read(part)[0] in DISTORTIONS for part in text.split(_PLUS))
 
 
 def build_distortion(setting: Setting, text: str) -> Distortion:
     """The distortion written as `text`, of which `is_distortion` holds. Raises SpecificationError."""
-    parts = [_part(setting, part.strip()) for part in text.split(_PLUS)]
+    parts = [_part(setting, part) for part in text.split(_PLUS)]
     if len(parts) == 1:
         return parts[0]
     linear = [part for part in parts if isinstance(part, LinearDistortion)]
@@ -47,13 +53,13 @@ def build_distortion(setting: Setting, text: str) -> Distortion:
 
 
 def _part(setting: Setting, text: str) -> Distortion:
-    name, _, argument = text.partition(":")
+    name, argument = _read(text)
     return _occlusion(setting, argument) if name == Occlusion.name else DISTORTIONS[name].build(setting, argument)
 
 
 def distortion_unit(text: str) -> Unit:
     """In what the distances of a distortion written as `text` are measured."""
-    return Superposition.unit if _PLUS in text else DISTORTIONS[text.partition(":")[0]].unit
+    return Superposition.unit if _PLUS in text else DISTORTIONS[_read(text)[0]].unit
 
 
 __all__ = [

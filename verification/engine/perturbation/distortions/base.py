@@ -92,6 +92,13 @@ class Distortion(Space):
             torch.tensor([getattr(p, end) for p in self.parameters], dtype=torch.float64) for end in ("least", "most")
         )
 
+    @property
+    def shares(self) -> Tensor:
+        """(K,): what share a unit of each parameter is of its whole range; zero where that is one value alone."""
+        least, most = self.domain()
+        room = most - least
+        return torch.where(room > 0, 1 / room, 0.0)
+
     def lift(self, a: Tensor) -> Tensor:
         return a
 
