@@ -2,14 +2,20 @@
 
 Mutations, one a test case:
   knots-left    beside a chord the values at both ends alone count, not where the function bends
+  peeled        with a proven interval of one parameter all that lies beyond it is closed as well
   grey-most     of two senses the one in which the clip changes more tells what is proven in grey levels
 """
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
+from tests.engine.questions import make_specification
+from verification.engine.bounds.problem import Problem
+from verification.engine.game.cells import CellSearch
 from verification.engine.network.operations.clamp import Clamp
 from verification.engine.network.operations.piecewise import Piecewise
 from verification.engine.perturbation import Distortion, build_space
@@ -41,6 +47,18 @@ def grey_excess() -> float:
     return proven - min(float(space.change(frames, at).norm()) for at in beyond)
 
 
+def peel_excess() -> float:
+    """By how much the cells prove more than the nearest brightness that a scan finds to change the class."""
+    problem = Problem.build(make_specification(1, space="brightness"))
+    scanned = torch.linspace(-1, 1, 801, dtype=torch.float64)
+    nearest = min(abs(float(p)) for p in scanned if int(problem.logits(p[None]).argmax()) != problem.label)
+    search = CellSearch(problem, None)
+    for _ in range(14):
+        if not search.finished and search.lower <= nearest:
+            search.step(None, lambda: None)
+    return search.lower - nearest
+
+
 def knots_left(patch: Patch) -> None:
     def wrong(self: Piecewise, box: Interval, slope: torch.Tensor, rounding: Rounding, sign: int) -> torch.Tensor:
         ends = [sign * (self.concrete(end) - slope * end) for end in (box.lower, box.upper)]
@@ -49,12 +67,21 @@ def knots_left(patch: Patch) -> None:
     patch.setattr(Piecewise, "_highest", wrong)
 
 
+def peeled(patch: Patch) -> None:
+    def everything(self: CellSearch, part: Any, horizon: float) -> None:
+        self.frontier.put(part.cell, math.inf, None)
+
+    patch.setattr(CellSearch, "_peel", everything)
+
+
 def grey_most(patch: Patch) -> None:
     patch.setattr(base, "min", max, raising=False)
 
 
 @pytest.mark.parametrize(
-    ("mutation", "excess"), [(knots_left, chord_excess), (grey_most, grey_excess)], ids=["knots-left", "grey-most"]
+    ("mutation", "excess"),
+    [(knots_left, chord_excess), (peeled, peel_excess), (grey_most, grey_excess)],
+    ids=["knots-left", "peeled", "grey-most"],
 )
 def test_a_wrong_rule_is_noticed(
     monkeypatch: Patch, mutation: Callable[[Patch], None], excess: Callable[[], float]

@@ -38,7 +38,9 @@ def test_a_parameter_of_one_value_alone_is_never_cut() -> None:
     search = CellSearch(problem, None)
     for _ in range(5):
         search.step(None, lambda: None)
-    assert {move.dimension for move in search.frontier.moves()} == {0, 2}
+    cut = {move.dimension for move in search.frontier.moves()}
+    assert 2 in cut
+    assert 1 not in cut
 
 
 def test_a_certificate_has_no_leaves_along_a_parameter_of_one_value_alone() -> None:
@@ -47,5 +49,6 @@ def test_a_certificate_has_no_leaves_along_a_parameter_of_one_value_alone() -> N
     checker = Checker(problem.graph, problem.frames.double(), space, problem.label)
     ball, splits = prove_cells(checker, Ball.of(space, problem.norm, 0.04), (), 20, lambda: None)
     lower, upper = leaves_of(splits, space.dimensions)
-    assert bool((checker.prove(lower, upper, ball, lambda: None).margins > 0).all())
-    assert {split.dimension for split in splits} == {2}
+    touched = ball.distances(lower, upper) <= ball.radius
+    assert bool((checker.prove(lower[touched], upper[touched], ball, lambda: None).margins > 0).all())
+    assert 1 not in {split.dimension for split in splits}

@@ -183,7 +183,9 @@ def _reproducibility(verification: Verification, facts: Facts) -> list[NamedFact
         NamedFact("Radius", radius),
         NamedFact("Examples that count", _counted(verification)),
         NamedFact("Proof", "Cells" if facts.distortion else verification.get_lower_method_display()),
-        NamedFact("Search", "Along rays from the clip" if facts.distortion else verification.get_upper_method_display()),
+        NamedFact(
+            "Search", "Along rays from the clip" if facts.distortion else verification.get_upper_method_display()
+        ),
         NamedFact("Budget", numbers.duration(verification.seconds)),
         NamedFact("Seed", str(verification.seed)),
         NamedFact("Device", verification.device),
