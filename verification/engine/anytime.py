@@ -28,6 +28,7 @@ from verification.engine.specification import Specification
 _HEAD_START = (3.0, 0.15)  # the search goes first for at most that many seconds, and that share of the budget
 _LEAST_SECONDS = 2.0  # of work that a first run gets, however long the preparation took
 _SLICE_SECONDS = 0.5
+_LONG = 0.05  # share of the budget: where a slice of the proof takes longer, the search has its share of the rest first
 _SLICE = 16  # evaluations of a search slice when rounds are counted
 _ASK_SECONDS = 0.2  # between two questions whether to stop
 _PICTURE_SECONDS = 0.5
@@ -79,6 +80,7 @@ class _Run:
         self._asked = self._saved = self._shown = time.monotonic()
         self._unsaved, self._pause = False, _CHECKPOINT_SECONDS
         self._spent = {"search": 0.0, "proof": 0.0}
+        self._last_proof = 0.0  # seconds of the last slice of it
         self._evaluations = _SLICE
         self._prepare(earlier)
         least = 0.0 if earlier else self.clock.now + _LEAST_SECONDS
@@ -235,7 +237,9 @@ class _Run:
         try:
             work()
         finally:
-            self._spent[name] += time.monotonic() - began
+            took = time.monotonic() - began
+            self._spent[name] += took
+            self._last_proof = took if name == "proof" else self._last_proof
         self.rounds += 1
         self._save()
 
@@ -250,7 +254,10 @@ class _Run:
         seconds, share = _HEAD_START
         if self.ledger.upper is None and search < min(seconds, share * self.specification.budget.seconds):
             return True
-        return search <= self.search.share * (search + proof)
+        # The next slice of the proof counts before it is taken. One of a large network may take all the time that is left.
+        left = max(self._deadline - self.clock.now, 0.0)
+        coming = left if self._last_proof > _LONG * self.specification.budget.seconds else self._last_proof
+        return search <= self.search.share * (search + proof + coming)
 
     def _search(self) -> None:
         began = time.monotonic()
