@@ -183,6 +183,7 @@ class DistortedClips:
         for number, parameter in enumerate(self.space.parameters):
             if parameter.counts:
                 for end in ends:
-                    alone = torch.zeros_like(end).index_copy(0, torch.tensor([number]), end[number : number + 1])
-                    total += weights[number] * self.space.change(self.frames.double(), alone).abs().sum((0, 1))
+                    alone = torch.zeros_like(end)
+                    alone[number] = end[number]
+                    total += float(weights[number]) * self.space.change(self.frames.double(), alone).abs().sum((0, 1))
         return total
