@@ -71,11 +71,16 @@ def test_the_queue_position_counts_everybody_who_waits(client, make):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
-    [("running", "none found yet"), ("certified", "none within the radius"), ("exhausted", "none found")],
+    ("status", "radius", "words"),
+    [
+        ("running", None, "none found yet"),
+        ("certified", 0.1, "none within the radius"),
+        ("certified", None, "none exists"),  # all of a natural distortion is safe
+        ("exhausted", None, "none found"),
+    ],
 )
-def test_a_missing_upper_bound_says_why(client, make, status, words):
-    make(status=status, lower=0.1)
+def test_a_missing_upper_bound_says_why(client, make, status, radius, words):
+    make(status=status, radius=radius, lower=0.1)
     assert words in client.get("/").content.decode()
 
 
