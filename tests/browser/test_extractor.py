@@ -17,7 +17,7 @@ def test_an_extractor_with_parameters(page: Page, server: RealServer, tmp_path: 
 
     expect(page.get_by_label("Parameters of Farneback")).to_be_visible()
     expect(page.get_by_label("Parameters of DIS")).to_be_hidden()
-    page.get_by_role("radio", name="DIS").check()
+    page.locator("input[name=extractor][value=dis]").check()
     expect(page.get_by_label("Parameters of Farneback")).to_be_hidden()
     parameters = page.get_by_label("Parameters of DIS")
     parameters.fill("speed=9")
