@@ -103,7 +103,7 @@ def test_examples_are_found_beside_the_axes(norm: Norm) -> None:
     assert result.adversarial is not None
     assert result.upper is not None
     assert result.adversarial.parameters is not None
-    found = torch.tensor(result.adversarial.parameters, dtype=torch.float64)
+    found = torch.tensor(list(result.adversarial.parameters.values()), dtype=torch.float64)
     assert int(problem.logits(found).argmax()) != problem.label
     assert float(family.norm(found, norm)) == pytest.approx(result.upper)
     assert norm is Norm.L1 or bool((found != 0).all())  # in L1 an axis is often best
@@ -149,7 +149,7 @@ def test_an_example_is_recorded_with_its_parameters_and_grey_levels() -> None:
     example = result.adversarial
     assert example is not None
     assert example.parameters is not None
-    assert abs(example.parameters[0]) == pytest.approx(example.distances[Norm.L2])
+    assert abs(example.parameters["brightness"]) == pytest.approx(example.distances[Norm.L2])
     change = example.clip - asked("brightness").clip.frames
     assert example.grey_levels[Norm.L2] == pytest.approx(255 * float(change.double().norm()), rel=1e-5)
     assert example.delta.shape == example.clip.shape

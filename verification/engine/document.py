@@ -6,7 +6,6 @@ from typing import Any
 
 from verification.engine.clip import VideoInfo
 from verification.engine.mirror import MirrorPair
-from verification.engine.perturbation import Distortion
 from verification.engine.result import AdversarialExample, GamePicture, GridPicture, Guarantee, Result
 from verification.engine.specification import Specification
 
@@ -112,13 +111,5 @@ def _adversarial(specification: Specification, example: AdversarialExample | Non
         "upper_quality": None if example is None else asdict(example.quality),
         "upper_survives_rounding": None if example is None else example.survives_rounding,
         "upper_grey_levels": None if example is None else {n.value: d for n, d in example.grey_levels.items()},
-        "upper_parameters": _parameters(specification, example),
+        "upper_parameters": None if example is None else example.parameters,
     }
-
-
-def _parameters(specification: Specification, example: AdversarialExample | None) -> dict[str, float] | None:
-    """Of a natural distortion, by name; a sum of two of a kind has names with numbers."""
-    space = specification.build_space()
-    if example is None or example.parameters is None or not isinstance(space, Distortion):
-        return None
-    return dict(zip(space.names, example.parameters, strict=True))

@@ -78,7 +78,7 @@ class AdversarialExample:
     quality: Quality  #: of the clip's frames, compared with the original ones
     survives_rounding: bool  #: the class stays changed after the frames are rounded to 8 bits
     grey_levels: dict[Norm, float]  #: how far the clip is from the original one, in grey levels of 8 bits (Figure 8)
-    parameters: tuple[float, ...] | None  #: of a natural distortion; None elsewhere
+    parameters: dict[str, float] | None  #: of a natural distortion, by name and with their signs; None elsewhere
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from verification.live import publish
 from verification.live.payloads import as_example, as_game, as_point
 from verification.models import Verification
 from verification.services import artifacts, recording
-from verification.services.distortions import distortion_of
 from verification.services.incoming import sentence
 
 #: Bounds that come faster than this are written together; every one of them is written.
@@ -72,8 +71,6 @@ class Recorder(Observer):
         self._lease = lease
         self._frames = frames
         self._flow = flow
-        length, _, height, width = frames.shape
-        self._distortion = distortion_of(verification.space, length, height, width)
         self._points: list[BoundPoint] = []
         self._example: AdversarialExample | None = None
         self._picture: GamePicture | GridPicture | None = None
@@ -194,7 +191,7 @@ class Recorder(Observer):
             confidence=example.confidence,
             realisation_rms=None if realisation is None else realisation.rms,
             realisation_median=None if realisation is None else realisation.median,
-            example=as_example(example, self._distortion),
+            example=as_example(example),
             files=as_artifacts(adversarial_files(self._frames, self._flow, example)),
         )
         publish.publish_adversarial(self._verification.pk, example.label, example.confidence, revision)

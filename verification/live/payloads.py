@@ -8,7 +8,6 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from torch.nn.functional import adaptive_avg_pool2d
 
-from verification.engine.perturbation import Distortion
 from verification.engine.result import AdversarialExample, GamePicture, GridPicture
 from verification.models import Bound, Verification
 
@@ -108,8 +107,8 @@ class Example(TypedDict):
     parameters: NotRequired[dict[str, float] | None]
 
 
-def as_example(example: AdversarialExample, distortion: Distortion | None) -> Example:
-    """An example as it is recorded and travels; `distortion`: the one in question, if any."""
+def as_example(example: AdversarialExample) -> Example:
+    """An example as it is recorded and travels."""
     seen = example.quality
     return Example(
         distances={norm.value: distance for norm, distance in example.distances.items()},
@@ -123,14 +122,8 @@ def as_example(example: AdversarialExample, distortion: Distortion | None) -> Ex
         ),
         survives_rounding=example.survives_rounding,
         grey_levels={norm.value: distance for norm, distance in example.grey_levels.items()},
-        parameters=_parameters(example, distortion),
+        parameters=example.parameters,
     )
-
-
-def _parameters(example: AdversarialExample, distortion: Distortion | None) -> dict[str, float] | None:
-    if example.parameters is None or distortion is None:
-        return None
-    return dict(zip(distortion.names, example.parameters, strict=True))
 
 
 class GameMessage(TypedDict):

@@ -22,22 +22,11 @@ STEEPEST = 16
 
 
 @dataclass(frozen=True)
-class Cell:
-    """All clips `impose(frames, B a)` with `lower <= a <= upper`; `lower`, `upper`: (K,) float64, in the order of `a.flatten()`.
+class Box:
+    """All coordinates with `lower <= a <= upper`, (K,) float64, in the order of `a.flatten()`."""
 
-    `nodes`: those of its kinds of displacements (`Fields.nodes`), (S, U) along x and along y.
-    """
-
-    fields: Fields
     lower: Tensor
     upper: Tensor
-    nodes: tuple[Tensor, Tensor]
-
-    @classmethod
-    def of(cls, fields: Fields, lower: Tensor, upper: Tensor) -> "list[Cell]":
-        """A cell for each row of `lower` and `upper` (B, K); their enclosures have the same parameters."""
-        nodes = fields.nodes(lower / 2 + upper / 2, upper / 2 - lower / 2)
-        return [cls(fields, low, high, (x, y)) for low, high, x, y in zip(lower, upper, *nodes, strict=True)]
 
     @cached_property
     def centre(self) -> Tensor:
@@ -48,6 +37,23 @@ class Cell:
         """(K,): from the centre to the farther side: `a = centre + half z` with z in [-1, 1]^K reaches all of the box."""
         farther = torch.maximum(self.upper - self.centre, self.centre - self.lower)
         return farther + ROUNDING * torch.maximum(self.lower.abs(), self.upper.abs())
+
+
+@dataclass(frozen=True)
+class Cell(Box):
+    """All clips `impose(frames, B a)` with `lower <= a <= upper`.
+
+    `nodes`: those of its kinds of displacements (`Fields.nodes`), (S, U) along x and along y.
+    """
+
+    fields: Fields
+    nodes: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, fields: Fields, lower: Tensor, upper: Tensor) -> "list[Cell]":
+        """A cell for each row of `lower` and `upper` (B, K); their enclosures have the same parameters."""
+        nodes = fields.nodes(lower / 2 + upper / 2, upper / 2 - lower / 2)
+        return [cls(low, high, fields, (x, y)) for low, high, x, y in zip(lower, upper, *nodes, strict=True)]
 
     def clip(self, frames: Tensor) -> Enclosure:
         """The clip (1, l, 3, h, w) as a function of `z` (the first K parameters) and of what its kinds of displacement share.

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from verification.engine.bounds.cell import Cell
+from verification.engine.bounds.cell import ROUNDING, Box, Cell
 from verification.engine.bounds.enclosed import EnclosedBounds
 from verification.engine.bounds.fields import Fields
 from verification.engine.bounds.lattice_images import LatticeImages
@@ -22,7 +22,6 @@ from verification.engine.relaxation import Enclosure, Rounding
 
 #: Cells with more lattice lines of one direction inside are not worth it: they hardly ever prove anything.
 MOST_LINES = 1
-_ROUNDING = 1e-15  # of a coordinate: what rounding takes of a box's middle and half width
 _SEEN = 16  # steps away from the clip at which a picture looks where a distortion acts
 
 
@@ -115,28 +114,15 @@ class MovedClips:
         return torch.einsum("k,klcyx->kcyx", weights, self.fields.values.abs())
 
 
-@dataclass(frozen=True)
-class ParameterBox:
-    """All distortions with `lower <= p <= upper` (K,)."""
-
-    lower: Tensor
-    upper: Tensor
-
-    @cached_property
-    def centre(self) -> Tensor:
-        return self.lower / 2 + self.upper / 2
-
-    @cached_property
-    def half(self) -> Tensor:
-        farther = torch.maximum(self.upper - self.centre, self.centre - self.lower)
-        return farther + _ROUNDING * torch.maximum(self.lower.abs(), self.upper.abs())
+class ParameterBox(Box):
+    """The parameters of distortions."""
 
     @property
     def enclosure(self) -> Enclosure:
         """The parameters (1, K) as functions of z: themselves."""
         centre = self.centre.unsqueeze(0)
         # The product and the sum by which z gives p are rounded as well.
-        lost = _ROUNDING * 4 * (centre.abs() + self.half)
+        lost = ROUNDING * 4 * (centre.abs() + self.half)
         return Enclosure(centre, torch.diag_embed(self.half).unsqueeze(1), lost)
 
 

@@ -67,7 +67,7 @@ def _example(
         quality=quality(problem.frames, clip),
         survives_rounding=grey[0] != problem.label,
         grey_levels={norm: GREY_LEVELS * float(norm.of(exact - problem.frames)) for norm in Norm},
-        parameters=tuple(a.tolist()) if isinstance(problem.space, Distortion) else None,
+        parameters=problem.space.named(a) if isinstance(problem.space, Distortion) else None,
     )
 
 

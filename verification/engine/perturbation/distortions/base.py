@@ -79,6 +79,10 @@ class Distortion(Space):
         earlier = [names[:place].count(name) for place, name in enumerate(names)]
         return tuple(f"{name} {count + 1}" if count else name for name, count in zip(names, earlier, strict=True))
 
+    def named(self, a: Tensor) -> dict[str, float]:
+        """The parameters at `a` by name."""
+        return dict(zip(self.names, a.tolist(), strict=True))
+
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self.parameters),)
